@@ -1,0 +1,1 @@
+//! The real file system, clock and random numbers of Linux.

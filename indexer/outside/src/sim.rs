@@ -1,0 +1,1 @@
+//! A seeded file system, clock and random numbers with faults, for simulation.

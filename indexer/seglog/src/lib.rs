@@ -1,0 +1,1 @@
+//! A segmented, checksummed log: the indexer's WAL and the shipper's journal and spool.

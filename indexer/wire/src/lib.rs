@@ -1,0 +1,21 @@
+//! What shipper and indexer say to each other: messages, verdicts, and their encoding.
+//!
+//! The types here are the working types of both cores; [`encode_request`] and its kin turn them into the
+//! bytes of `POST /v1/batches`. In one process (`up`) they are handed over as they are.
+
+mod codec;
+mod ids;
+mod ledger;
+mod message;
+
+pub use codec::{DecodeError, Limits, decode_answer, decode_request, encode_answer, encode_request};
+pub use ids::{AgentId, Anchor, Epoch, EventId, StreamId, head_hash};
+pub use ledger::{LedgerHash, LedgerSum};
+pub use message::{
+    Answer, ContinuesFrom, Covered, EventBody, EventsPayload, Factors, Fate, FateKind, FateSpan, Hello, HelloAnswer,
+    LedgerRow, MarkState, Message, Open, Provisional, Range, Ranges, Refusal, Replay, Request, Verdict,
+};
+pub use parsers::Offset;
+
+/// Version of the wire this code speaks. It also accepts the one before.
+pub const WIRE_VERSION: u32 = 1;

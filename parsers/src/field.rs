@@ -1,0 +1,91 @@
+//! Names of fields and their numbers. The numbers are stored and sent: they are never reused.
+
+/// A field's number. Names are ECS where ECS has one, else `wso2.*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FieldId(pub u16);
+
+/// One field of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Field {
+    /// Which one.
+    pub id: FieldId,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A field's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Bytes `start..start + len` of the event. Invalid UTF-8 is replaced only when shown.
+    Span {
+        /// First byte, counted from the event's own.
+        start: u32,
+        /// Number of bytes.
+        len: u32,
+    },
+    /// Text that does not stand in the bytes as it is (unescaped JSON, a mapped word).
+    Literal(Box<str>),
+    /// A number (status, bytes, port, durations in the unit of the field).
+    Int(i64),
+}
+
+macro_rules! fields {
+    ($($id:literal $konst:ident $name:literal),* $(,)?) => {
+        impl FieldId {
+            $(#[doc = concat!("`", $name, "`")] pub const $konst: FieldId = FieldId($id);)*
+
+            /// Every known field with its name, by number.
+            pub const ALL: &'static [(FieldId, &'static str)] = &[$((FieldId($id), $name)),*];
+
+            /// The field's full name; `None` for a number of a newer version.
+            pub fn name(self) -> Option<&'static str> {
+                match self.0 { $($id => Some($name),)* _ => None }
+            }
+
+            /// The field of that full name.
+            pub fn from_name(name: &str) -> Option<FieldId> {
+                match name { $($name => Some(FieldId($id)),)* _ => None }
+            }
+        }
+    };
+}
+
+fields! {
+    1 MESSAGE "message",
+    2 LOG_LEVEL_TEXT "wso2.level.text",
+    3 LOG_LOGGER "log.logger",
+    4 THREAD_NAME "process.thread.name",
+    5 TENANT_ID "wso2.tenant.id",
+    6 TENANT_DOMAIN "wso2.tenant.domain",
+    7 APP "wso2.app",
+    8 ARTIFACT_TYPE "wso2.artifact.type",
+    9 ARTIFACT_NAME "wso2.artifact.name",
+    10 CORRELATION_ID "wso2.correlation_id",
+    11 ERROR_TYPE "error.type",
+    12 ERROR_MESSAGE "error.message",
+    13 ERROR_STACK_TRACE "error.stack_trace",
+    14 ERROR_GROUP "error.group",
+    15 ERROR_CAUSES "wso2.error.causes",
+    16 ERROR_FRAME "wso2.error.frame",
+    17 HTTP_METHOD "http.request.method",
+    18 HTTP_STATUS "http.response.status_code",
+    19 HTTP_BYTES "http.response.body.bytes",
+    20 HTTP_VERSION "http.version",
+    21 HTTP_REFERRER "http.request.referrer",
+    22 URL_ORIGINAL "url.original",
+    23 URL_PATH "url.path",
+    24 URL_QUERY "url.query",
+    25 CLIENT_IP "client.ip",
+    26 USER_NAME "user.name",
+    27 USER_AGENT "user_agent.original",
+    28 EVENT_DURATION "event.duration",
+    29 EVENT_ACTION "event.action",
+    30 EVENT_OUTCOME "event.outcome",
+    31 SERVER_NAME "wso2.server",
+    32 TEMPLATE_HASH "wso2.template.hash",
+    33 SERVICE_TYPE "service.type",
+    34 SERVICE_VERSION "service.version",
+    35 CLIENT_ADDRESS "client.address",
+    36 SPAN_ID "span.id",
+    37 TRACE_ID "trace.id",
+}

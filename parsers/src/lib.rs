@@ -1,0 +1,16 @@
+//! From the bytes of a WSO2 log file to events: the event model, framing, and one module per format.
+//!
+//! A pure function: (context, bytes, inputs) -> (events, context). No files, sockets, clock, threads
+//! or async in here; what does not stand in the bytes of a stream comes in as an [`Input`].
+
+mod context;
+mod event;
+mod family;
+mod field;
+mod parser;
+
+pub use context::{Context, ContextError, FileFacts, Input, InputAt, Zone};
+pub use event::{Continues, Event, EventTime, Flags, Level, Offset, TimeNs, TimeSource, ZoneSource};
+pub use family::{Dataset, Family};
+pub use field::{Field, FieldId, Value};
+pub use parser::{Cut, Parser};
