@@ -44,12 +44,7 @@ impl Parser {
     /// `inputs` are the facts that hold from offsets inside or before the buffer on, in order; facts before
     /// [`Parser::offset`] are already in the context and are passed over. An [`crate::Input::Cut`] closes
     /// the open event at its offset. The same `Event` is reused between calls of `closed`.
-    pub fn advance(
-        &mut self,
-        buffer: &[u8],
-        inputs: &[InputAt],
-        closed: &mut dyn FnMut(&Event, &[u8]),
-    ) -> usize {
+    pub fn advance(&mut self, buffer: &[u8], inputs: &[InputAt], closed: &mut dyn FnMut(&Event, &[u8])) -> usize {
         let _ = (&self.facts, buffer, inputs, closed);
         0
     }

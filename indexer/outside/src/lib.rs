@@ -4,10 +4,10 @@
 
 mod clock;
 mod files;
-mod safeguard;
 pub mod real;
+mod safeguard;
 pub mod sim;
 
 pub use clock::{Clock, Rng};
-pub use safeguard::Safeguard;
 pub use files::{File, FileId, Files, Kind, Lock, Metadata, OpenMode, Space, write_whole};
+pub use safeguard::Safeguard;

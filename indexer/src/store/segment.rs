@@ -13,7 +13,8 @@ use wire::StreamId;
 pub trait SegmentBuilder: Send + Sync + std::fmt::Debug {
     /// Writes `events` (any order) as one segment into the new, empty folder `folder`, all files synced,
     /// the folder too. Never called with no event.
-    fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>]) -> Result<SegmentMeta, SegmentError>;
+    fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>])
+    -> Result<SegmentMeta, SegmentError>;
     /// Opens a segment that was built before, checking sizes and checksums of its files.
     fn open(&self, files: &dyn Files, folder: &Path, meta: &SegmentMeta) -> Result<Arc<dyn Segment>, SegmentError>;
 }

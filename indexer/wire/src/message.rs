@@ -2,7 +2,7 @@
 
 use crate::{AgentId, Anchor, Epoch, EventId, LedgerHash, LedgerSum, StreamId};
 use bytes::Bytes;
-use parsers::{Dataset, Family, Field, Flags, Level, EventTime, Offset};
+use parsers::{Dataset, EventTime, Family, Field, Flags, Level, Offset};
 
 /// What a shipper sends in one `POST /v1/batches`: messages that are judged one by one, in order.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,0 +1,222 @@
+//! One process's view of a simulated disk.
+
+use super::disk::{Fault, SimDisk};
+use crate::{File, FileId, Files, Kind, Lock, Metadata, OpenMode, Space};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// Text of the error that every call of a dead process gets.
+pub const DEAD: &str = "this simulated process is dead";
+
+/// The files as one process sees them, until it dies.
+#[derive(Debug)]
+pub struct SimFiles {
+    disk: SimDisk,
+    life: Arc<Life>,
+}
+
+#[derive(Debug)]
+struct Life {
+    calls_left: AtomicU64,
+    dead: AtomicBool,
+    calls: AtomicU64,
+}
+
+impl SimFiles {
+    pub(super) fn new(disk: SimDisk) -> SimFiles {
+        let life =
+            Life { calls_left: AtomicU64::new(u64::MAX), dead: AtomicBool::new(false), calls: AtomicU64::new(0) };
+        SimFiles { disk, life: Arc::new(life) }
+    }
+
+    /// Lets the process die in its `n`-th file system call from now (0: the next one), before it has any effect.
+    pub fn die_after(&self, n: u64) {
+        self.life.calls_left.store(n, Ordering::Relaxed);
+    }
+
+    /// Kills the process now.
+    pub fn kill(&self) {
+        self.life.dead.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it died.
+    pub fn is_dead(&self) -> bool {
+        self.life.dead.load(Ordering::Relaxed)
+    }
+
+    /// File system calls made so far.
+    pub fn calls(&self) -> u64 {
+        self.life.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl Life {
+    fn call(&self, disk: &SimDisk) -> io::Result<()> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.dead.load(Ordering::Relaxed) {
+            return Err(io::Error::other(DEAD));
+        }
+        match self.calls_left.load(Ordering::Relaxed) {
+            u64::MAX => Ok(()),
+            0 => {
+                self.dead.store(true, Ordering::Relaxed);
+                disk.lock().count(Fault::Death);
+                Err(io::Error::other(DEAD))
+            }
+            n => {
+                self.calls_left.store(n - 1, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    life: Arc<Life>,
+    inode: u64,
+    writable: bool,
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let mut disk = self.disk.lock();
+        // A power cut may have taken the inode away under a handle of a dead process.
+        if let Some(inode) = disk.inodes.get_mut(&self.inode) {
+            inode.open = inode.open.saturating_sub(1);
+            if inode.open == 0 && inode.links == 0 {
+                disk.collect();
+            }
+        }
+    }
+}
+
+impl File for SimFile {
+    fn metadata(&self) -> io::Result<Metadata> {
+        self.life.call(&self.disk)?;
+        Ok(self.disk.lock().facts(self.inode))
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.life.call(&self.disk)?;
+        Ok(self.disk.lock().read(self.inode, buf, offset))
+    }
+
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        if !self.writable {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.disk.lock().write(self.inode, buf, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().set_len(self.inode, len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().sync(self.inode)
+    }
+}
+
+#[derive(Debug)]
+struct SimLock {
+    disk: SimDisk,
+    path: PathBuf,
+}
+
+impl Lock for SimLock {}
+
+impl Drop for SimLock {
+    fn drop(&mut self) {
+        self.disk.lock().locks.remove(&self.path);
+    }
+}
+
+impl Files for SimFiles {
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        self.life.call(&self.disk)?;
+        let disk = self.disk.lock();
+        if disk.is_folder(path) {
+            let id = FileId { device: 1, number: 1 };
+            return Ok(Metadata { id, kind: Kind::Folder, size: 0, modified_ns: 0, born_ns: None, links: 1 });
+        }
+        Ok(disk.facts(disk.find(path)?))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().names(folder)
+    }
+
+    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
+        self.life.call(&self.disk)?;
+        let mut disk = self.disk.lock();
+        let inode = match (disk.find(path), mode) {
+            (Ok(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
+            (Ok(inode), _) => inode,
+            (Err(error), OpenMode::Read | OpenMode::Write) => return Err(error),
+            (Err(_), OpenMode::Create | OpenMode::CreateNew) => {
+                let folder = path.parent().unwrap_or(Path::new("/"));
+                if !disk.is_folder(folder) {
+                    return Err(io::ErrorKind::NotFound.into());
+                }
+                disk.make(path, false)
+            }
+        };
+        disk.inodes.get_mut(&inode).expect("just found or made").open += 1;
+        drop(disk);
+        let writable = mode != OpenMode::Read;
+        Ok(Box::new(SimFile { disk: self.disk.clone(), life: Arc::clone(&self.life), inode, writable }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().rename(from, to)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().link(from, to)
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().unlink(path)
+    }
+
+    fn remove_folder_all(&self, path: &Path) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().remove_folder_all(path)
+    }
+
+    fn create_folder_all(&self, path: &Path) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().make_folders(path);
+        Ok(())
+    }
+
+    fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        self.life.call(&self.disk)?;
+        self.disk.lock().sync_folder(path)
+    }
+
+    fn space(&self, _path: &Path) -> io::Result<Space> {
+        self.life.call(&self.disk)?;
+        let (free, total) = self.disk.lock().free();
+        Ok(Space { free, total })
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
+        self.life.call(&self.disk)?;
+        if !self.disk.lock().locks.insert(path.to_owned()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Box::new(SimLock { disk: self.disk.clone(), path: path.to_owned() }))
+    }
+}
