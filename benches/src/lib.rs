@@ -6,3 +6,4 @@ pub mod dice;
 pub mod local_time;
 pub mod stacks;
 pub mod templates;
+pub mod writer;

@@ -3,7 +3,6 @@
 
 use crate::dice::{Dice, Zipf};
 use crate::local_time::decimal;
-use std::fmt::Write as _;
 
 /// Number of shapes.
 pub const SHAPES: usize = 64;
@@ -60,17 +59,19 @@ impl Shape {
                 // The bottom of the first stack is the same thread pool everywhere, as in a server.
                 let from_bottom = here - frame;
                 if cause == 0 && from_bottom as usize <= BOTTOM.len() {
-                    let _ = writeln!(rest, "\tat {}", BOTTOM[BOTTOM.len() - from_bottom as usize]);
+                    rest.push_str(&format!("\tat {}\n", BOTTOM[BOTTOM.len() - from_bottom as usize]));
                 } else {
                     frame_line(dice, &mut rest);
                 }
             }
             if cause < causes {
                 let class = EXCEPTIONS[(index + 7 * (cause as usize + 1)) % EXCEPTIONS.len()];
-                let _ =
-                    writeln!(rest, "Caused by: {class}: {}", TEXTS[(index + cause as usize) % TEXTS.len()].trim_end());
+                rest.push_str(&format!(
+                    "Caused by: {class}: {}\n",
+                    TEXTS[(index + cause as usize) % TEXTS.len()].trim_end()
+                ));
             } else if cause > 0 {
-                let _ = writeln!(rest, "\t... {} more", here.min(29));
+                rest.push_str(&format!("\t... {} more\n", here.min(29)));
             }
         }
         Shape {
@@ -86,7 +87,7 @@ fn frame_line(dice: &mut Dice, out: &mut String) {
     let package = dice.pick(PACKAGES);
     let class = format!("{}{}", dice.pick(CLASS_STARTS), dice.pick(CLASS_ENDS));
     let method = dice.pick(METHODS);
-    let _ = writeln!(out, "\tat {package}.{class}.{method}({class}.java:{})", dice.between(20, 900));
+    out.push_str(&format!("\tat {package}.{class}.{method}({class}.java:{})\n", dice.between(20, 900)));
 }
 
 const EXCEPTIONS: &[&str] = &[
