@@ -1,14 +1,35 @@
-//! Encoding of requests and answers: magic, version, checksum, then protobuf.
+//! Encoding of requests and answers.
+//!
+//! Layout: magic (4 bytes, `CTRQ` request or `CTAN` answer), version (u32 LE), xxh3-64 of all that follows
+//! (u64 LE), size of the body before compression (u32 LE), the body: protobuf ([`crate::proto`]) under zstd 1.
+//! Decoders are bounded in decoded bytes, in ratio and in nested messages, check before they allocate, and never panic.
 
-use crate::{Answer, Request};
+use crate::walk::{self, bounded};
+use crate::{Answer, Request, WIRE_VERSION, proto};
+use bytes::Bytes;
+use prost::Message as _;
+use std::cell::RefCell;
+use xxhash_rust::xxh3::xxh3_64;
+
+const REQUEST_MAGIC: [u8; 4] = *b"CTRQ";
+const ANSWER_MAGIC: [u8; 4] = *b"CTAN";
+const HEADER_BYTES: usize = 20;
+/// Below this a high ratio is harmless.
+const RATIO_FREE_BYTES: usize = 1 << 20;
 
 /// Bounds a decoder keeps to.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes after decompression.
     pub decoded_bytes_max: usize,
-    /// Decompressed bytes per compressed byte.
+    /// Decompressed bytes per compressed byte, above 1 MiB of them.
     pub ratio_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { decoded_bytes_max: 16 << 20, ratio_max: 1000 }
+    }
 }
 
 /// Why bytes are not a request or answer.
@@ -19,35 +40,111 @@ pub enum DecodeError {
     #[error("not a carbontrail message: {0}")]
     Malformed(&'static str),
     /// A version this code does not speak.
-    #[error("wire version {0} is not spoken here, only {1} and the one before")]
-    Version(u32, u32),
+    #[error("wire version {found} is not spoken here, only versions {oldest} to {newest}")]
+    Version {
+        /// The message's.
+        found: u32,
+        /// Oldest one accepted.
+        oldest: u32,
+        /// Newest one accepted.
+        newest: u32,
+    },
     /// Over a limit.
     #[error("message is larger than the {0} bytes allowed")]
     TooLarge(usize),
 }
 
-/// Encodes and compresses (zstd 1) a request.
-pub fn encode_request(_request: &Request) -> Vec<u8> {
-    Vec::new()
+/// Encodes and compresses a request.
+pub fn encode_request(request: &Request) -> Vec<u8> {
+    seal(REQUEST_MAGIC, &proto::Request::from(request).encode_to_vec())
 }
 
 /// Decodes a request.
 ///
 /// # Errors
 /// See [`DecodeError`].
-pub fn decode_request(_bytes: &[u8], _limits: Limits) -> Result<Request, DecodeError> {
-    Err(DecodeError::Malformed("empty"))
+pub fn decode_request(bytes: &[u8], limits: Limits) -> Result<Request, DecodeError> {
+    let body = open(REQUEST_MAGIC, bytes, limits)?;
+    bounded(&body, &walk::REQUEST)?;
+    let request = proto::Request::decode(body).map_err(|_| DecodeError::Malformed("the body is not protobuf"))?;
+    Request::try_from(request)
 }
 
 /// Encodes an answer.
-pub fn encode_answer(_answer: &Answer) -> Vec<u8> {
-    Vec::new()
+pub fn encode_answer(answer: &Answer) -> Vec<u8> {
+    seal(ANSWER_MAGIC, &proto::Answer::from(answer).encode_to_vec())
 }
 
 /// Decodes an answer.
 ///
 /// # Errors
 /// See [`DecodeError`].
-pub fn decode_answer(_bytes: &[u8], _limits: Limits) -> Result<Answer, DecodeError> {
-    Err(DecodeError::Malformed("empty"))
+pub fn decode_answer(bytes: &[u8], limits: Limits) -> Result<Answer, DecodeError> {
+    let body = open(ANSWER_MAGIC, bytes, limits)?;
+    bounded(&body, &walk::ANSWER)?;
+    let answer = proto::Answer::decode(body).map_err(|_| DecodeError::Malformed("the body is not protobuf"))?;
+    Answer::try_from(answer)
 }
+
+thread_local! {
+    /// A compression context costs more to make than a small batch to compress.
+    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(body: &[u8]) -> Vec<u8> {
+    COMPRESSOR.with_borrow_mut(|slot| {
+        let compressor = match slot {
+            Some(compressor) => compressor,
+            None => slot.insert(zstd::bulk::Compressor::new(1).expect("level 1 exists")),
+        };
+        compressor.compress(body).expect("the output buffer is sized by zstd itself")
+    })
+}
+
+fn seal(magic: [u8; 4], body: &[u8]) -> Vec<u8> {
+    let compressed = compress(body);
+    let mut out = Vec::with_capacity(HEADER_BYTES + compressed.len());
+    out.extend_from_slice(&magic);
+    out.extend_from_slice(&WIRE_VERSION.to_le_bytes());
+    out.extend_from_slice(&[0; 8]);
+    // A request is bounded far below 4 GiB by the shipper's batch limit.
+    out.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    out.extend_from_slice(&compressed);
+    let sum = xxh3_64(&out[16..]);
+    out[8..16].copy_from_slice(&sum.to_le_bytes());
+    out
+}
+
+fn open(magic: [u8; 4], bytes: &[u8], limits: Limits) -> Result<Bytes, DecodeError> {
+    let (header, compressed) =
+        bytes.split_at_checked(HEADER_BYTES).ok_or(DecodeError::Malformed("shorter than its header"))?;
+    if header[..4] != magic {
+        return Err(DecodeError::Malformed("wrong magic"));
+    }
+    let word = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let version = word(4);
+    let oldest = WIRE_VERSION.saturating_sub(1).max(1);
+    if !(oldest..=WIRE_VERSION).contains(&version) {
+        return Err(DecodeError::Version { found: version, oldest, newest: WIRE_VERSION });
+    }
+    let sum = u64::from(word(8)) | u64::from(word(12)) << 32;
+    if sum != xxh3_64(&bytes[16..]) {
+        return Err(DecodeError::Malformed("checksum does not fit"));
+    }
+    let size = word(16) as usize;
+    if size > limits.decoded_bytes_max {
+        return Err(DecodeError::TooLarge(limits.decoded_bytes_max));
+    }
+    let allowed = compressed.len().saturating_mul(limits.ratio_max).max(RATIO_FREE_BYTES);
+    if size > allowed {
+        return Err(DecodeError::TooLarge(allowed));
+    }
+    let body = zstd::bulk::decompress(compressed, size).map_err(|_| DecodeError::Malformed("the body is not zstd"))?;
+    if body.len() != size {
+        return Err(DecodeError::Malformed("the body has not the size it says"));
+    }
+    Ok(Bytes::from(body))
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,11 @@ mod codec;
 mod ids;
 mod ledger;
 mod message;
+mod proto;
+mod walk;
 
 pub use codec::{DecodeError, Limits, decode_answer, decode_request, encode_answer, encode_request};
-pub use ids::{AgentId, Anchor, Epoch, EventId, StreamId, head_hash};
+pub use ids::{AgentId, Anchor, Epoch, EventId, NotAnEventId, StreamId, head_hash};
 pub use ledger::{LedgerHash, LedgerSum};
 pub use message::{
     Answer, ContinuesFrom, Covered, EventBody, EventsPayload, Factors, Fate, FateKind, FateSpan, Hello, HelloAnswer,
