@@ -1,6 +1,7 @@
 //! What `parsers` carries from one byte of a stream to the next (protocol rule 11).
 
-use crate::{Family, Offset, TimeNs, ZoneSource};
+use crate::framing::{End, Piece};
+use crate::{Event, EventTime, Family, Lines, Offset, TimeNs, TimeSource, ZoneSource};
 
 /// The zone local times are read in, and how it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,10 +54,18 @@ pub struct Context {
     pub last_time: Option<TimeNs>,
     /// The event cut just before this place, when what follows may be its continuation.
     pub cut: Option<Offset>,
+    /// Which further lines the cut event would have taken.
+    pub cut_lines: Lines,
+    /// The first lines of this generation may go on from the generation before.
+    pub after_generation: bool,
     /// The cut was inside a line: its rest belongs to the continuation whatever it looks like.
     pub mid_line: bool,
+    /// Offset and zone of `last_time`, for events that inherit it.
+    pub last_zone: Option<(i16, ZoneSource)>,
     /// Date of a file whose lines have none, days since 1970-01-01.
     pub day: Option<i32>,
+    /// The file's own time, for lines without date (an [`Input::FileTime`]).
+    pub file_time: Option<TimeNs>,
     /// Family fixed for the file by its content.
     pub lock: Option<Family>,
 }
@@ -69,4 +78,53 @@ pub enum ContextError {
     Newer,
     /// Not a context, or cut short.
     Corrupt,
+}
+
+impl Context {
+    /// The context a new generation begins with (protocol rule 12): the zone of the one before stays known, and
+    /// when that one ended in a cut, what comes first may be its continuation.
+    pub fn next_generation(&self) -> Context {
+        Context {
+            zone: self.zone.clone(),
+            lock: self.lock,
+            after_generation: self.cut.is_some(),
+            cut_lines: Lines::Joined,
+            ..Context::default()
+        }
+    }
+
+    /// A fact that does not stand in the bytes; cuts are the framer's business.
+    ///
+    /// A zone found in a weaker way does not replace one found in a stronger way: a shipper that starts again
+    /// passes the host's zone, and the start banner stays right.
+    pub(crate) fn take_input(&mut self, input: &Input) {
+        match input {
+            Input::Cut => {}
+            Input::Zone(zone) => {
+                if self.zone.as_ref().is_none_or(|known| zone.source <= known.source) && !zone.name.is_empty() {
+                    self.zone = Some(zone.clone());
+                }
+            }
+            Input::FileTime(time) => self.file_time = Some(*time),
+        }
+    }
+
+    /// What the event at `offset` leaves for the ones after it.
+    pub(crate) fn after(&mut self, piece: &Piece, event: &Event, offset: Offset, banner: Option<Zone>) {
+        let cut = piece.end != End::Closed;
+        self.cut = cut.then_some(offset);
+        self.cut_lines = if cut { piece.rule } else { Lines::default() };
+        self.mid_line = piece.end == End::CutInLine;
+        self.after_generation = false;
+        self.head_seen |= piece.head.is_some();
+        if let Some(EventTime { utc, offset_minutes, source, zone }) = event.time
+            && matches!(source, TimeSource::Parsed | TimeSource::Payload)
+        {
+            self.last_time = Some(utc);
+            self.last_zone = Some((offset_minutes, zone));
+        }
+        if banner.is_some() {
+            self.zone = banner;
+        }
+    }
 }

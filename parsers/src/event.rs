@@ -26,8 +26,8 @@ pub enum TimeSource {
     Received = 5,
 }
 
-/// How the zone of an event's time was found (`wso2.zone.source`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How the zone of an event's time was found (`wso2.zone.source`), the surest way first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum ZoneSource {
     /// The time stamp carries its own offset.

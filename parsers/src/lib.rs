@@ -4,13 +4,22 @@
 //! or async in here; what does not stand in the bytes of a stream comes in as an [`Input`].
 
 mod context;
+mod context_code;
 mod event;
+mod event_of;
 mod family;
 mod field;
+mod framing;
+mod head;
+mod heads;
+mod level;
 mod parser;
+mod span;
+mod stamp;
 
 pub use context::{Context, ContextError, FileFacts, Input, InputAt, Zone};
 pub use event::{Continues, Event, EventTime, Flags, Level, Offset, TimeNs, TimeSource, ZoneSource};
 pub use family::{Dataset, Family};
 pub use field::{Field, FieldId, Value};
+pub use framing::Lines;
 pub use parser::{Cut, Parser};

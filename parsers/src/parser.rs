@@ -1,6 +1,8 @@
-//! Framing and parsing of one stream.
+//! The parser of one stream: what callers see of framing and fields.
 
-use crate::{Context, ContextError, Event, FileFacts, InputAt, Offset};
+use crate::event_of::Maker;
+use crate::framing::{Framer, Piece};
+use crate::{Context, Event, FileFacts, InputAt, Offset};
 
 /// Why the open event is closed although no next head has been seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +19,16 @@ pub enum Cut {
 /// consumed. The parser remembers how far it has looked, so no byte is looked at twice.
 #[derive(Clone, Debug)]
 pub struct Parser {
-    facts: FileFacts,
     offset: Offset,
     context: Context,
+    framer: Framer,
+    maker: Maker,
 }
 
 impl Parser {
     /// A parser that goes on at `offset` (a mark) with the context of that mark.
     pub fn new(facts: FileFacts, offset: Offset, context: Context) -> Parser {
-        Parser { facts, offset, context }
+        Parser { offset, context, framer: Framer::new(), maker: Maker::new(facts) }
     }
 
     /// First byte of the open event: everything before it is closed.
@@ -44,37 +47,59 @@ impl Parser {
     /// `inputs` are the facts that hold from offsets inside or before the buffer on, in order; facts before
     /// [`Parser::offset`] are already in the context and are passed over. An [`crate::Input::Cut`] closes
     /// the open event at its offset. The same `Event` is reused between calls of `closed`.
+    ///
+    /// While an event is open, at most 1 MiB and 64 KiB of it have to be in the buffer: then it is cut.
     pub fn advance(&mut self, buffer: &[u8], inputs: &[InputAt], closed: &mut dyn FnMut(&Event, &[u8])) -> usize {
-        let _ = (&self.facts, buffer, inputs, closed);
-        0
+        let begin = self.offset;
+        let mut inputs = inputs.get(inputs.partition_point(|i| i.at < begin)..).unwrap_or_default();
+        let mut start = 0;
+        loop {
+            while let Some((first, rest)) = inputs.split_first()
+                && first.at <= self.offset
+            {
+                self.context.take_input(&first.input);
+                inputs = rest;
+            }
+            let cut = inputs.iter().find(|i| i.input == crate::Input::Cut).map(|i| i.at);
+            let cut = cut.map(|at| usize::try_from(at.0 - begin.0).unwrap_or(usize::MAX));
+            let Some(piece) = self.framer.next(buffer, start, cut, &self.context) else {
+                return start;
+            };
+            let end = start + piece.size;
+            let bytes = &buffer[start..end];
+            let event = self.maker.make(&piece, bytes, self.offset, &self.context);
+            closed(event, bytes);
+            let next = Offset(begin.0 + end as u64);
+            let last = inputs.partition_point(|i| i.at < next);
+            let (passed, rest) = inputs.split_at(last);
+            self.context.after(&piece, event, self.offset, None);
+            for passed in passed {
+                self.context.take_input(&passed.input);
+            }
+            inputs = rest;
+            self.offset = next;
+            start = end;
+        }
     }
 
     /// Where the open event would end if it were cut now: `None` when there is nothing to close
     /// (no byte, or no whole line under [`Cut::WholeLines`]). The caller journals this offset, then passes
     /// it as [`crate::Input::Cut`] to [`Parser::advance`].
     pub fn cut_place(&self, buffer: &[u8], cut: Cut) -> Option<Offset> {
-        let _ = (buffer, cut);
-        None
+        let size = match cut {
+            Cut::WholeLines => self.framer.whole_lines(buffer),
+            Cut::Everything => buffer.len(),
+        };
+        (size > 0).then(|| Offset(self.offset.0 + size as u64))
     }
 
     /// The open event as it stands, whole lines only, flagged provisional; `None` when it has no whole line.
-    pub fn provisional(&self, buffer: &[u8]) -> Option<Event> {
-        let _ = buffer;
-        None
-    }
-}
-
-impl Context {
-    /// Encodes it: magic, version, fields, checksum; at most 1 KiB.
-    pub fn encode(&self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    /// Decodes what [`Context::encode`] wrote.
     ///
-    /// # Errors
-    /// [`ContextError::Newer`] for a version this code does not know, [`ContextError::Corrupt`] otherwise.
-    pub fn decode(bytes: &[u8]) -> Result<Context, ContextError> {
-        if bytes.is_empty() { Ok(Context::default()) } else { Err(ContextError::Corrupt) }
+    /// Of an event over 64 KiB only the first 64 KiB, flagged [`crate::Flags::HEAD_ONLY`].
+    pub fn provisional(&self, buffer: &[u8]) -> Option<Event> {
+        let piece: Piece = self.framer.open_piece(buffer)?;
+        let mut maker = self.maker.clone();
+        let bytes = &buffer[..piece.size];
+        Some(maker.make(&piece, bytes, self.offset, &self.context).clone())
     }
 }

@@ -1,0 +1,213 @@
+//! A context as bytes: what is saved with every checkpoint and sent with every range.
+//!
+//! ```text
+//! 0  magic "ctpx"
+//! 4  version, 1
+//! 5  flags: head_seen 1, mid_line 2, after_generation 4, and which of the optional parts follow (below)
+//! 6  cut_lines, lock (0: none)
+//! 8  zone        (flag 8)    source u8, length u8, name
+//!    last_time   (flag 16)   i64
+//!    last_zone   (flag 32)   offset minutes i16, source u8
+//!    cut         (flag 64)   u64
+//!    day         (flag 128)  i32
+//!    file_time   present u8, i64
+//! n-4  checksum: low 32 bits of xxh3 over all before it
+//! ```
+//! Numbers are little-endian. A version that is not known is refused; the caller then counts it as empty.
+
+use crate::framing::Lines;
+use crate::{Context, ContextError, Family, Offset, TimeNs, Zone, ZoneSource};
+use xxhash_rust::xxh3::xxh3_64;
+
+const MAGIC: &[u8; 4] = b"ctpx";
+const VERSION: u8 = 1;
+
+/// Names of zones are short; a longer one is no zone and is not carried.
+const ZONE_NAME_MAX: usize = 255;
+
+impl Context {
+    /// Encodes it: magic, version, fields, checksum; at most 1 KiB.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(80);
+        out.extend_from_slice(MAGIC);
+        let zone = self.zone.as_ref().filter(|z| z.name.len() <= ZONE_NAME_MAX);
+        let flags = u8::from(self.head_seen)
+            | u8::from(self.mid_line) << 1
+            | u8::from(self.after_generation) << 2
+            | u8::from(zone.is_some()) << 3
+            | u8::from(self.last_time.is_some()) << 4
+            | u8::from(self.last_zone.is_some()) << 5
+            | u8::from(self.cut.is_some()) << 6
+            | u8::from(self.day.is_some()) << 7;
+        out.extend([VERSION, flags, self.cut_lines as u8, self.lock.map_or(0, |f| f as u8)]);
+        if let Some(zone) = zone {
+            out.extend([zone.source as u8, zone.name.len() as u8]);
+            out.extend_from_slice(zone.name.as_bytes());
+        }
+        if let Some(TimeNs(t)) = self.last_time {
+            out.extend(t.to_le_bytes());
+        }
+        if let Some((offset, source)) = self.last_zone {
+            out.extend(offset.to_le_bytes());
+            out.push(source as u8);
+        }
+        if let Some(Offset(cut)) = self.cut {
+            out.extend(cut.to_le_bytes());
+        }
+        if let Some(day) = self.day {
+            out.extend(day.to_le_bytes());
+        }
+        out.push(u8::from(self.file_time.is_some()));
+        if let Some(TimeNs(t)) = self.file_time {
+            out.extend(t.to_le_bytes());
+        }
+        let sum = xxh3_64(&out) as u32;
+        out.extend(sum.to_le_bytes());
+        out
+    }
+
+    /// Decodes what [`Context::encode`] wrote. No bytes at all are the empty context.
+    ///
+    /// # Errors
+    /// [`ContextError::Newer`] for a version this code does not know, [`ContextError::Corrupt`] otherwise.
+    pub fn decode(bytes: &[u8]) -> Result<Context, ContextError> {
+        if bytes.is_empty() {
+            return Ok(Context::default());
+        }
+        if bytes.len() < 8 || !bytes.starts_with(MAGIC) {
+            return Err(ContextError::Corrupt);
+        }
+        if bytes[4] > VERSION {
+            return Err(ContextError::Newer);
+        }
+        let (body, sum) = bytes.split_at(bytes.len() - 4);
+        if (xxh3_64(body) as u32).to_le_bytes() != sum {
+            return Err(ContextError::Corrupt);
+        }
+        let mut reader = Reader { rest: &body[5..] };
+        let context = reader.context().ok_or(ContextError::Corrupt)?;
+        if reader.rest.is_empty() { Ok(context) } else { Err(ContextError::Corrupt) }
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn context(&mut self) -> Option<Context> {
+        let flags = self.byte()?;
+        let has = |bit: u8| flags >> bit & 1 == 1;
+        let cut_lines = match self.byte()? {
+            0 => Lines::Joined,
+            1 => Lines::All,
+            2 => Lines::None,
+            _ => return None,
+        };
+        let lock = match self.byte()? {
+            0 => None,
+            n => Some(Family::from_number(n)?),
+        };
+        Some(Context {
+            head_seen: has(0),
+            mid_line: has(1),
+            after_generation: has(2),
+            cut_lines,
+            lock,
+            zone: if has(3) { Some(self.zone()?) } else { None },
+            last_time: if has(4) { Some(TimeNs(i64::from_le_bytes(self.array()?))) } else { None },
+            last_zone: if has(5) { Some((i16::from_le_bytes(self.array()?), self.source()?)) } else { None },
+            cut: if has(6) { Some(Offset(u64::from_le_bytes(self.array()?))) } else { None },
+            day: if has(7) { Some(i32::from_le_bytes(self.array()?)) } else { None },
+            file_time: match self.byte()? {
+                0 => None,
+                1 => Some(TimeNs(i64::from_le_bytes(self.array()?))),
+                _ => return None,
+            },
+        })
+    }
+
+    fn zone(&mut self) -> Option<Zone> {
+        let source = self.source()?;
+        let len = usize::from(self.byte()?);
+        let (name, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(Zone { name: String::from_utf8(name.to_vec()).ok()?, source })
+    }
+
+    fn source(&mut self) -> Option<ZoneSource> {
+        match self.byte()? {
+            1 => Some(ZoneSource::Line),
+            2 => Some(ZoneSource::Banner),
+            3 => Some(ZoneSource::Access),
+            4 => Some(ZoneSource::Config),
+            5 => Some(ZoneSource::Host),
+            _ => None,
+        }
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(*first)
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (first, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(*first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+    use super::*;
+
+    fn full() -> Context {
+        Context {
+            zone: Some(Zone { name: "America/Argentina/ComodRivadavia".into(), source: ZoneSource::Banner }),
+            head_seen: true,
+            last_time: Some(TimeNs(-5)),
+            last_zone: Some((-180, ZoneSource::Line)),
+            cut: Some(Offset(u64::MAX)),
+            cut_lines: Lines::All,
+            after_generation: true,
+            mid_line: true,
+            day: Some(20_000),
+            file_time: Some(TimeNs(7)),
+            lock: Some(Family::Tm1),
+        }
+    }
+
+    #[test]
+    fn gives_back_what_was_encoded() {
+        for context in [Context::default(), full(), Context { zone: None, day: None, ..full() }] {
+            let bytes = context.encode();
+            assert!(bytes.len() <= 1024);
+            assert_eq!(Context::decode(&bytes).unwrap(), context);
+        }
+    }
+
+    #[test]
+    fn refuses_every_damaged_byte_and_newer_versions() {
+        let good = full().encode();
+        for i in 0..good.len() {
+            let mut bad = good.clone();
+            bad[i] ^= 0x41;
+            assert!(Context::decode(&bad).is_err(), "byte {i}");
+            assert!(i == 0 || Context::decode(&good[..i]).is_err(), "cut at {i}");
+        }
+        let mut newer = good;
+        newer[4] = VERSION + 1;
+        assert_eq!(Context::decode(&newer), Err(ContextError::Newer));
+    }
+
+    #[test]
+    fn a_zone_too_long_to_be_one_is_not_carried() {
+        let zone = Some(Zone { name: "x".repeat(4000), source: ZoneSource::Config });
+        let bytes = Context { zone, ..full() }.encode();
+        assert!(bytes.len() <= 1024);
+        assert_eq!(Context::decode(&bytes).unwrap().zone, None);
+    }
+}

@@ -1,0 +1,261 @@
+//! Framing: where events end (protocol rules 13 to 17).
+//!
+//! - Lines are decided whole: when their newline was seen, when a cut ends them, or when 64 KiB of them
+//!   are there ([`WINDOW`]). A line once decided is not looked at again.
+//! - What an event's first line is decides what its further lines may be ([`Lines`]).
+//! - Cuts and the size cap depend on offsets and bytes alone, never on how the bytes arrived.
+//!
+//! The framer knows nothing but the open event; all that outlives it is in [`Context`].
+
+use crate::head::{self, Head, WINDOW};
+use crate::{Context, Flags};
+
+/// The largest event (protocol rule 15).
+pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// How much of an open event travels as provisional (protocol rule 18).
+pub(crate) const PROVISIONAL_BYTES_MAX: usize = 64 * 1024;
+
+/// Which lines belong to an event besides its first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Lines {
+    /// Those that cannot stand alone: it began with a line that is no head (protocol rule 14).
+    #[default]
+    Joined = 0,
+    /// All up to the next head.
+    All = 1,
+    /// None: its format has no continuation lines.
+    None = 2,
+}
+
+/// A closed piece of the stream, an event to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Piece {
+    pub(crate) size: usize,
+    pub(crate) lines: u32,
+    /// `None`: text, or a continuation.
+    pub(crate) head: Option<Head>,
+    pub(crate) rule: Lines,
+    /// Goes on from what was cut before it.
+    pub(crate) continues: bool,
+    pub(crate) end: End,
+    pub(crate) flags: Flags,
+}
+
+/// What ends a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The next event begins, or its format says so.
+    Closed,
+    /// A cut or the size cap, at a line end.
+    CutAtLine,
+    /// A cut or the size cap, inside a line.
+    CutInLine,
+}
+
+/// The open event, its first line decided or not. Positions count from the event's first byte.
+#[derive(Clone, Debug)]
+pub(crate) struct Framer {
+    /// Where the first line begins that is not taken in yet.
+    line: usize,
+    /// Up to where that line was searched for its end.
+    searched: usize,
+    /// Where that line ends, when it is known already; else 0.
+    known_end: usize,
+    lines: u32,
+    /// Set once the first line is decided; it may still have to be taken in (`line` is 0 until then).
+    first: Option<First>,
+}
+
+/// What the first line of the open event is.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    head: Option<Head>,
+    rule: Lines,
+    continues: bool,
+}
+
+impl Framer {
+    pub(crate) fn new() -> Framer {
+        Framer { line: 0, searched: 0, known_end: 0, lines: 0, first: None }
+    }
+
+    /// The next piece of `buffer[start..]` that is complete. `cut` is a place in `buffer` after `start`.
+    pub(crate) fn next(&mut self, buffer: &[u8], start: usize, cut: Option<usize>, context: &Context) -> Option<Piece> {
+        let bytes = &buffer[start..];
+        let cut = cut.map(|c| c - start).filter(|c| *c <= bytes.len());
+        let bytes = cut.map_or(bytes, |c| &bytes[..c]);
+        if self.searched.max(self.known_end) > bytes.len() {
+            // A cut behind what was already looked at: begin the event again.
+            *self = Framer::new();
+        }
+        loop {
+            let newline = match self.known_end {
+                0 => memchr::memchr(b'\n', &bytes[self.searched..]).map(|i| self.searched + i + 1),
+                end => Some(end),
+            };
+            let end = newline.unwrap_or(bytes.len());
+            let enough = newline.is_some() || cut.is_some() || end > EVENT_BYTES_MAX && end - self.line > WINDOW;
+            if !enough {
+                self.searched = end;
+                return None;
+            }
+            if end == self.line {
+                // Only at a cut: no byte is left, so the open event ends with its last line.
+                return (end > 0).then(|| self.close(bytes, end, End::CutAtLine));
+            }
+            if let Some(piece) = self.take_line(bytes, end, context) {
+                return Some(piece);
+            }
+            if newline.is_none() {
+                return Some(self.close(bytes, end, End::CutInLine));
+            }
+        }
+    }
+
+    /// Decides the line `self.line..end`; gives the piece that it closes.
+    fn take_line(&mut self, bytes: &[u8], end: usize, context: &Context) -> Option<Piece> {
+        let line = content(&bytes[self.line..end]);
+        let Some(first) = self.first else {
+            let first = First::decide(line, context);
+            self.first = Some(first);
+            return self.take_in(bytes, end, first.rule);
+        };
+        if self.line == 0 {
+            return self.take_in(bytes, end, first.rule);
+        }
+        let head = head::recognise(line);
+        if head.is_some() || first.rule == Lines::Joined && !joins(line) {
+            let size = self.line;
+            let piece = self.close(bytes, size, End::Closed);
+            self.first = Some(head.map_or(First::TEXT, First::of_head));
+            match bytes[end - 1] {
+                b'\n' => self.known_end = end - size,
+                _ => self.searched = end - size,
+            }
+            return Some(piece);
+        }
+        self.take_in(bytes, end, first.rule)
+    }
+
+    /// Adds the line up to `end` to the open event, unless that makes it too large.
+    fn take_in(&mut self, bytes: &[u8], end: usize, rule: Lines) -> Option<Piece> {
+        if end > EVENT_BYTES_MAX {
+            let (size, how) = match self.line {
+                0 => (character_border(bytes, EVENT_BYTES_MAX), End::CutInLine),
+                line => (line, End::CutAtLine),
+            };
+            self.lines += u32::from(how == End::CutInLine);
+            let mut piece = self.close(bytes, size, how);
+            piece.flags.set(Flags::SPLIT);
+            return Some(piece);
+        }
+        self.line = end;
+        self.searched = end;
+        self.known_end = 0;
+        self.lines += 1;
+        let whole = bytes[end - 1] == b'\n';
+        (rule == Lines::None && whole).then(|| self.close(bytes, end, End::Closed))
+    }
+
+    /// Ends the open event after `size` bytes and begins the next one.
+    fn close(&mut self, bytes: &[u8], size: usize, end: End) -> Piece {
+        debug_assert!(size > 0 && size <= bytes.len());
+        let first = self.first.unwrap_or(First::TEXT);
+        let piece = Piece {
+            size,
+            lines: self.lines,
+            head: first.head,
+            rule: first.rule,
+            continues: first.continues,
+            end,
+            flags: Flags::default(),
+        };
+        *self = Framer::new();
+        piece
+    }
+
+    /// Bytes of the open event up to its last line end.
+    pub(crate) fn whole_lines(&self, buffer: &[u8]) -> usize {
+        let size = self.line.min(buffer.len());
+        let rest = buffer.get(self.searched.max(size)..).unwrap_or_default();
+        memchr::memrchr(b'\n', rest).map_or(size, |i| self.searched.max(size) + i + 1)
+    }
+
+    /// The open event's whole lines as a piece; `None` when it has none.
+    pub(crate) fn open_piece(&self, buffer: &[u8]) -> Option<Piece> {
+        let first = self.first?;
+        let size = self.line;
+        if self.lines == 0 || size > buffer.len() {
+            return None;
+        }
+        let mut piece = Piece {
+            size,
+            lines: self.lines,
+            head: first.head,
+            rule: first.rule,
+            continues: first.continues,
+            end: End::CutAtLine,
+            flags: Flags::PROVISIONAL,
+        };
+        if size > PROVISIONAL_BYTES_MAX {
+            let part = &buffer[..PROVISIONAL_BYTES_MAX];
+            piece.size =
+                memchr::memrchr(b'\n', part).map_or_else(|| character_border(buffer, PROVISIONAL_BYTES_MAX), |i| i + 1);
+            piece.lines = memchr::memchr_iter(b'\n', &buffer[..piece.size]).count().max(1) as u32;
+            piece.flags.set(Flags::HEAD_ONLY);
+        }
+        Some(piece)
+    }
+}
+
+impl First {
+    /// A line that is no head and goes on from nothing.
+    const TEXT: First = First { head: None, rule: Lines::Joined, continues: false };
+
+    /// What an event's first line is, given what lies before it.
+    fn decide(line: &[u8], context: &Context) -> First {
+        if context.mid_line {
+            return First { head: None, rule: context.cut_lines, continues: true };
+        }
+        if let Some(head) = head::recognise(line) {
+            return First::of_head(head);
+        }
+        let after_cut = context.cut.is_some() || context.after_generation;
+        match context.cut_lines {
+            Lines::All if after_cut => First { head: None, rule: Lines::All, continues: true },
+            _ => First { continues: after_cut && joins(line), ..First::TEXT },
+        }
+    }
+
+    fn of_head(head: Head) -> First {
+        let rule = if head.is_single_line() { Lines::None } else { Lines::All };
+        First { head: Some(head), rule, continues: false }
+    }
+}
+
+/// A line without its line end.
+pub(crate) fn content(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Whether a line that is no head belongs to the text line before it (protocol rule 14).
+fn joins(line: &[u8]) -> bool {
+    match line.first() {
+        Some(b' ' | b'\t') => true,
+        Some(b'C') => line.starts_with(b"Caused by:"),
+        Some(b'.') => line.strip_prefix(b"... ").is_some_and(|rest| {
+            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            digits > 0 && rest[digits..].starts_with(b" more")
+        }),
+        _ => false,
+    }
+}
+
+/// The last border between characters at or before `at`; `at` itself where the bytes are no UTF-8.
+fn character_border(bytes: &[u8], at: usize) -> usize {
+    let inside = |i: usize| bytes.get(i).is_some_and(|b| (0x80..0xc0).contains(b));
+    (0..4).map(|back| at - back).find(|i| !inside(*i)).unwrap_or(at)
+}

@@ -1,0 +1,151 @@
+//! Heads that begin with `TID: `: the files of Carbon 4.2 and later, and the launcher's own lines.
+//!
+//! The brackets tell the shapes apart: two before the time (`tid`, `tid-is`), one (`tid-short`,
+//! `tid-is-audit`) or none (`tid-launch`); a bracket after the time is the correlation id of Identity Server.
+
+use crate::Family;
+use crate::head::Head;
+use crate::level;
+use crate::span::{Cursor, Span};
+use crate::stamp;
+
+pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
+    let mut c = Cursor::new(line, 5);
+    if let Some(stamp) = stamp::bracketed(&mut c) {
+        if let Some(head) = launch(c, Head::new(Family::TidLaunch, stamp)) {
+            return Some(head);
+        }
+        c.at = 5;
+    }
+    let tenant = c.bracket()?;
+    if !c.take_byte(b' ') {
+        return None;
+    }
+    let second = c;
+    if let Some(stamp) = stamp::bracketed(&mut c) {
+        let head = Head { tenant, ..Head::new(Family::TidShort, stamp) };
+        if let Some(head) = short(c, head) {
+            return Some(head);
+        }
+        c = second;
+    }
+    let other = c.bracket()?;
+    if !c.take_byte(b' ') {
+        return None;
+    }
+    let stamp = stamp::bracketed(&mut c)?;
+    full(c, Head { tenant, ..Head::new(Family::Tid, stamp) }, other)
+}
+
+/// `LVL {logger} - ` right after the time.
+fn launch(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
+    head.level = level::take(&mut c)?;
+    logger(&mut c, &mut head)?;
+    dash(&mut c, &mut head, b" - ")
+}
+
+/// After the time of `tid-short` and `tid-is-audit`.
+fn short(c: Cursor<'_>, mut head: Head) -> Option<Head> {
+    if let Some(correlation) = is_bracket(c) {
+        let mut t = Cursor::new(c.line, correlation.end() + 1);
+        if let Some(level) = level::take(&mut t) {
+            let mut is = Head { family: Family::TidIsAudit, correlation, level, ..head };
+            if logger(&mut t, &mut is).is_some() && dash(&mut t, &mut is, b" - ").is_some() {
+                return Some(is);
+            }
+        }
+    }
+    let mut t = c;
+    head.level = level::take(&mut t)?;
+    logger(&mut t, &mut head)?;
+    dash_maybe_blank(&mut t, &mut head)
+}
+
+/// After the time of `tid` and `tid-is`; `other` is the second bracket: an app, or the server of log4j1.
+fn full(c: Cursor<'_>, mut head: Head, other: Span) -> Option<Head> {
+    if let Some(correlation) = is_bracket(c) {
+        let mut t = Cursor::new(c.line, correlation.end() + 1);
+        if let Some(level) = level::take(&mut t) {
+            let mut is = Head { family: Family::TidIs, correlation, level, app: other, ..head };
+            if logger(&mut t, &mut is).is_some() && dash(&mut t, &mut is, b" - ").is_some() {
+                return Some(is);
+            }
+        }
+    }
+    let mut t = c;
+    head.app = other;
+    t.take_byte(b' ');
+    if let Some(found) = after_tenant(t, head) {
+        return Some(found);
+    }
+    tenant_text(&mut t, &mut head)?;
+    after_tenant(t, head)
+}
+
+/// `LVL` and the line's end (copies that were wrapped), or `LVL {logger} - `.
+fn after_tenant(c: Cursor<'_>, mut head: Head) -> Option<Head> {
+    let mut t = c;
+    if let Some(level) = level::take(&mut t).filter(|_| t.at == t.line.len()) {
+        head.level = level;
+        head.message = t.at as u32;
+        return Some(head);
+    }
+    t = c;
+    head.level = level::take_any(&mut t)?;
+    logger(&mut t, &mut head)?;
+    dash_maybe_blank(&mut t, &mut head)
+}
+
+/// `user@domain [tenant] [server]`, which log4j1 prints for other tenants than the super tenant.
+pub(crate) fn tenant_text(c: &mut Cursor<'_>, head: &mut Head) -> Option<()> {
+    let mut t = *c;
+    let from = t.at;
+    while t.peek().is_some_and(|b| !matches!(b, b' ' | b'[' | b']' | b'{' | b'}')) {
+        t.at += 1;
+    }
+    let at = from + t.line[from..t.at].iter().rposition(|b| *b == b'@')?;
+    let domain = Span::new(at + 1, t.at);
+    t.take_byte(b' ');
+    let tenant = t.bracket()?;
+    let mut s = t;
+    if s.take_byte(b' ') && s.bracket().is_some() {
+        t = s;
+    }
+    head.user = Span::new(from, at);
+    head.domain = domain;
+    head.tenant = tenant;
+    *c = t;
+    Some(())
+}
+
+/// ` [correlation id]` and nothing taken, when it stands here.
+fn is_bracket(c: Cursor<'_>) -> Option<Span> {
+    let mut t = c;
+    t.take_byte(b' ').then_some(())?;
+    t.bracket()
+}
+
+/// ` {logger}`.
+pub(crate) fn logger(c: &mut Cursor<'_>, head: &mut Head) -> Option<()> {
+    let mut t = *c;
+    if !t.take_byte(b' ') {
+        return None;
+    }
+    head.logger = t.enclosed(b'{', b'}')?;
+    *c = t;
+    Some(())
+}
+
+/// ` - ` with or without its first blank.
+fn dash_maybe_blank(c: &mut Cursor<'_>, head: &mut Head) -> Option<Head> {
+    c.take_byte(b' ');
+    dash(c, head, b"- ")
+}
+
+/// `text`, after which the message begins.
+pub(crate) fn dash(c: &mut Cursor<'_>, head: &mut Head, text: &[u8]) -> Option<Head> {
+    c.take(text).then(|| {
+        head.message = c.at as u32;
+        *head
+    })
+}

@@ -1,0 +1,132 @@
+//! Level words: the products' own, and those that java.util.logging prints in the language of the JVM.
+
+use crate::Level;
+use crate::span::{Cursor, Span};
+
+/// The words of log4j and of java.util.logging in English. An alternation takes the first that fits, so
+/// `FINE` stands before `FINER`; what follows the word decides which one it is.
+const WORDS: [(&[u8], Level); 12] = [
+    (b"TRACE", Level::Trace),
+    (b"DEBUG", Level::Debug),
+    (b"INFO", Level::Info),
+    (b"WARN", Level::Warn),
+    (b"ERROR", Level::Error),
+    (b"FATAL", Level::Fatal),
+    (b"SEVERE", Level::Error),
+    (b"WARNING", Level::Warn),
+    (b"CONFIG", Level::Debug),
+    (b"FINE", Level::Debug),
+    (b"FINER", Level::Trace),
+    (b"FINEST", Level::Trace),
+];
+
+/// The level that a whole word means; `Unknown` for words that are none.
+pub(crate) fn of_word(word: &[u8]) -> Level {
+    match WORDS.iter().find(|(w, _)| *w == word) {
+        Some((_, level)) => *level,
+        None => localised(word),
+    }
+}
+
+/// Whether `word` is the name events carry for `level` anyway.
+pub(crate) fn is_canonical(word: &[u8], level: Level) -> bool {
+    level != Level::Unknown && WORDS[..6].iter().any(|(w, l)| *l == level && *w == word)
+}
+
+/// Takes any blanks and a level word that a blank, the line's end or `after` follows.
+pub(crate) fn take(c: &mut Cursor<'_>) -> Option<Span> {
+    let mut t = *c;
+    t.blanks();
+    let from = t.at;
+    while t.peek().is_some_and(|b| b.is_ascii_uppercase()) {
+        t.at += 1;
+    }
+    let word = &t.line[from..t.at];
+    if !WORDS.iter().any(|(w, _)| *w == word) {
+        return None;
+    }
+    *c = t;
+    Some(Span::new(from, t.at))
+}
+
+/// Takes any blanks and one to three words of letters, the last one before a blank: a level in any language.
+///
+/// Bytes from 0x80 on count as letters, so that words of a file in Latin-1 are recognised as well.
+pub(crate) fn take_any(c: &mut Cursor<'_>) -> Option<Span> {
+    let mut t = *c;
+    t.blanks();
+    let from = t.at;
+    let mut end = from;
+    for _ in 0..3 {
+        let word = t.at;
+        while t.peek().is_some_and(|b| b.is_ascii_alphabetic() || b >= 0x80) {
+            t.at += 1;
+        }
+        if t.at == word {
+            break;
+        }
+        end = t.at;
+        if t.peek() != Some(b' ') {
+            break;
+        }
+        t.at += 1;
+    }
+    if end == from {
+        return None;
+    }
+    c.at = end;
+    Some(Span::new(from, end))
+}
+
+/// Words of the JDK's own translations. `FIN` is Swedish for FINE; French and Portuguese write accents.
+fn localised(word: &[u8]) -> Level {
+    let word = match std::str::from_utf8(word) {
+        Ok(word) => word,
+        Err(_) => return latin1(word),
+    };
+    match word {
+        "SCHWERWIEGEND" | "GRAVE" | "ALLVARLIG" | "SÉVÈRE" | "致命的" | "重大" | "심각" | "严重" | "嚴重" => {
+            Level::Error
+        }
+        "WARNUNG" | "ADVERTENCIA" | "AVERTISSEMENT" | "AVVERTENZA" | "ADVERTÊNCIA" | "AVISO" | "VARNING" | "警告"
+        | "경고" => Level::Warn,
+        "INFORMATION" | "INFORMACIÓN" | "INFOS" | "INFORMAZIONI" | "INFORMAÇÕES" | "情報" | "정보" | "信息"
+        | "資訊" => Level::Info,
+        "KONFIGURATION" | "CONFIGURAR" | "CONFIGURAZIONI" | "CONFIGURAZIONE" | "CONFIGURAÇÃO" | "KONFIG" | "構成"
+        | "구성" | "配置" | "組態" | "設定" | "FEIN" | "DETALLADO" | "PRÉCIS" | "BUONO" | "DETALHADO" | "FIN"
+        | "普通" | "미세" | "详细" | "詳細" => Level::Debug,
+        "FEINER"
+        | "AM FEINSTEN"
+        | "MUY DETALLADO"
+        | "MÁS DETALLADO"
+        | "PLUS PRÉCIS"
+        | "LE PLUS PRÉCIS"
+        | "MIGLIORE"
+        | "OTTIMALE"
+        | "MAIS DETALHADO"
+        | "O MAIS DETALHADO"
+        | "FINARE"
+        | "FINASTE"
+        | "詳細レベル (中)"
+        | "詳細レベル(中)"
+        | "詳細レベル(高)"
+        | "보다 미세"
+        | "가장 미세"
+        | "较详细"
+        | "非常详细"
+        | "較詳細"
+        | "最詳細" => Level::Trace,
+        _ => Level::Unknown,
+    }
+}
+
+/// The few words with accents as a JVM on an old Windows code page prints them.
+fn latin1(word: &[u8]) -> Level {
+    match word {
+        b"INFORMACI\xd3N" | b"INFORMA\xc7\xd5ES" => Level::Info,
+        b"ADVERT\xcaNCIA" => Level::Warn,
+        b"CONFIGURA\xc7\xc3O" | b"PR\xc9CIS" => Level::Debug,
+        b"M\xc1S DETALLADO" | b"PLUS PR\xc9CIS" | b"LE PLUS PR\xc9CIS" => Level::Trace,
+        _ => Level::Unknown,
+    }
+}

@@ -1,0 +1,162 @@
+//! Time stamps as printed: local clock fields, with or without date and offset.
+
+use crate::span::Cursor;
+
+/// A time stamp as it stands in a line. What it means in UTC is decided in `time`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Days since 1970-01-01; `None` when the line has no date, or no day of the calendar.
+    pub(crate) day: Option<i32>,
+    /// Seconds since midnight of the local clock.
+    pub(crate) second: u32,
+    /// Nanoseconds within the second.
+    pub(crate) nanos: u32,
+    /// Offset it was printed with, minutes east of UTC.
+    pub(crate) offset: Option<i16>,
+    /// Whether the line has a time at all, and one that a clock can show.
+    pub(crate) valid: bool,
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar; `None` when there is no such day.
+pub(crate) fn day_of(year: u32, month: u32, day: u32) -> Option<i32> {
+    const LENGTH: [u32; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    const BEFORE: [u32; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let m = (month as usize).checked_sub(1)?;
+    let length = LENGTH.get(m)? + u32::from(leap && month == 2);
+    if !(1970..=9999).contains(&year) || day == 0 || day > length {
+        return None;
+    }
+    let past = year - 1;
+    let leaps = past / 4 - past / 100 + past / 400 - (1969 / 4 - 1969 / 100 + 1969 / 400);
+    let days = (year - 1970) * 365 + leaps + BEFORE[m] + u32::from(leap && month > 2) + day - 1;
+    Some(days as i32)
+}
+
+fn two(bytes: &[u8], at: usize) -> Option<u32> {
+    let (a, b) = (bytes.get(at)?.wrapping_sub(b'0'), bytes.get(at + 1)?.wrapping_sub(b'0'));
+    (a < 10 && b < 10).then(|| u32::from(a) * 10 + u32::from(b))
+}
+
+/// `20dd-dd-dd`; the day is `None` inside when the calendar has no such day.
+pub(crate) fn date(c: &mut Cursor<'_>) -> Option<Option<i32>> {
+    let b = c.rest().get(..10)?;
+    if b[0] != b'2' || b[1] != b'0' || b[4] != b'-' || b[7] != b'-' {
+        return None;
+    }
+    let (year, month, day) = (two(b, 2)?, two(b, 5)?, two(b, 8)?);
+    c.at += 10;
+    Some(day_of(2000 + year, month, day))
+}
+
+/// `h:mm:ss` or `hh:mm:ss`, into `stamp`.
+pub(crate) fn clock(c: &mut Cursor<'_>, stamp: &mut Stamp) -> Option<()> {
+    let mut t = *c;
+    let hour = t.digits(1, 2)?;
+    let b = t.rest().get(..6)?;
+    if b[0] != b':' || b[3] != b':' {
+        return None;
+    }
+    let (minute, second) = (two(b, 1)?, two(b, 4)?);
+    t.at += 6;
+    *c = t;
+    stamp.second = hour * 3600 + minute * 60 + second.min(59);
+    stamp.valid = hour < 24 && minute < 60 && second < 61;
+    Some(())
+}
+
+/// `,123` or `.123` with at most `max` digits. Four digits are a millisecond padded to four.
+pub(crate) fn fraction(c: &mut Cursor<'_>, max: usize, stamp: &mut Stamp) -> Option<()> {
+    let mut t = *c;
+    if !(t.take_byte(b',') || t.take_byte(b'.')) {
+        return None;
+    }
+    let from = t.at;
+    let value = t.digits(1, max)?;
+    let n = (t.at - from) as u32;
+    stamp.nanos = match n {
+        4 if value < 1000 => value * 1_000_000,
+        _ => value * 10u32.pow(9 - n),
+    };
+    *c = t;
+    Some(())
+}
+
+/// `Z`, `+hhmm` or `+hh:mm`; nothing when none stands here.
+pub(crate) fn offset(c: &mut Cursor<'_>, stamp: &mut Stamp) {
+    match c.peek() {
+        Some(b'Z') => {
+            c.at += 1;
+            stamp.offset = Some(0);
+        }
+        Some(sign @ (b'+' | b'-')) => {
+            let rest = c.rest();
+            let colon = usize::from(rest.get(3) == Some(&b':'));
+            if let (Some(h), Some(m)) = (two(rest, 1), two(rest, 3 + colon)) {
+                c.at += 5 + colon;
+                let minutes = (h * 60 + m) as i16;
+                stamp.offset = Some(if sign == b'-' { -minutes } else { minutes });
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The inside of the brackets of most Carbon heads: date, blank or `T`, clock, fraction, maybe an offset.
+pub(crate) fn bracketed(c: &mut Cursor<'_>) -> Option<Stamp> {
+    let mut t = *c;
+    if !t.take_byte(b'[') {
+        return None;
+    }
+    let mut stamp = Stamp { day: date(&mut t)?, ..Stamp::default() };
+    if !(t.take_byte(b' ') || t.take_byte(b'T')) {
+        return None;
+    }
+    clock(&mut t, &mut stamp)?;
+    fraction(&mut t, 9, &mut stamp)?;
+    offset(&mut t, &mut stamp);
+    if !t.take_byte(b']') {
+        return None;
+    }
+    *c = t;
+    Some(stamp)
+}
+
+/// `[dd/Mon/yyyy:hh:mm:ss +zzzz]` of access logs; a fraction of three digits only with `fractions`.
+pub(crate) fn access(c: &mut Cursor<'_>) -> Option<(Stamp, bool)> {
+    let b = c.rest().get(..27)?;
+    if b[0] != b'[' || b[3] != b'/' || b[7] != b'/' || b[12] != b':' || b[8] != b'2' || b[9] != b'0' {
+        return None;
+    }
+    let name = &b[4..7];
+    if !name[0].is_ascii_uppercase() || !name[1].is_ascii_lowercase() || !name[2].is_ascii_lowercase() {
+        return None;
+    }
+    let (day, year) = (two(b, 1)?, 2000 + two(b, 10)?);
+    let mut stamp = Stamp::default();
+    let mut t = Cursor::new(c.line, c.at + 13);
+    two(b, 13)?;
+    clock(&mut t, &mut stamp)?;
+    let mut fractions = false;
+    if matches!(t.peek(), Some(b'.' | b',' | b':')) {
+        t.at += 1;
+        let from = t.at;
+        stamp.nanos = t.digits(3, 3)? * 1_000_000;
+        fractions = t.at > from;
+    }
+    if !t.take_byte(b' ') || t.rest().get(3) == Some(&b':') || !matches!(t.peek(), Some(b'+' | b'-')) {
+        return None;
+    }
+    offset(&mut t, &mut stamp);
+    if stamp.offset.is_none() || !t.take_byte(b']') {
+        return None;
+    }
+    stamp.day = month_number(name).and_then(|month| day_of(year, month, day));
+    *c = t;
+    Some((stamp, fractions))
+}
+
+fn month_number(name: &[u8]) -> Option<u32> {
+    const NAMES: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
+    NAMES.chunks(3).position(|n| n == name).map(|i| i as u32 + 1)
+}
