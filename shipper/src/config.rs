@@ -1,0 +1,149 @@
+//! What a shipper follows, and within which limits. Every limit and time can be set small for a simulation.
+
+use parsers::Zone;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Configuration of a shipper's core.
+#[derive(Clone, Debug)]
+pub struct ShipperConfig {
+    /// Folders to follow (with their sub-folders), or single files.
+    pub folders: Vec<PathBuf>,
+    /// File names to follow (`*` and `?`).
+    pub include: Vec<String>,
+    /// File names left alone though `include` names them.
+    pub exclude: Vec<String>,
+    /// Rotated files whose last change is older are left out at first sight.
+    pub since: Duration,
+    /// `host.id`
+    pub host_id: String,
+    /// `host.name`
+    pub host_name: String,
+    /// Zone of local times, fixed by configuration.
+    pub zone: Option<Zone>,
+    /// The host's own zone, used when nothing better is known.
+    pub host_zone: Zone,
+    /// `service.type`, where configured.
+    pub product: Option<String>,
+    /// `service.name`, where configured.
+    pub service: Option<String>,
+    /// Further fixed fields, by full name.
+    pub labels: Vec<(String, String)>,
+    /// Ship what is there now, then end.
+    pub until_idle: bool,
+    /// Bounds in bytes and counts.
+    pub limits: Limits,
+    /// Intervals and delays.
+    pub timing: Timing,
+}
+
+impl Default for ShipperConfig {
+    fn default() -> Self {
+        let names = |list: &[&str]| list.iter().map(|&n| n.to_owned()).collect();
+        ShipperConfig {
+            folders: Vec::new(),
+            include: names(&["*.log", "*.log.*", "*.out", "*.out.*", "*.txt"]),
+            // Compressed files are finished by content (a later step); locks and dumps are no logs, and
+            // Atomikos keeps its data in files called like logs.
+            exclude: names(&["*.gz", "*.zip", "*.bz2", "*.xz", "*.lck", "*.hprof", "*.tmp", "*.swp", "tmlog*"]),
+            since: Duration::from_secs(7 * 86_400),
+            host_id: String::new(),
+            host_name: String::new(),
+            zone: None,
+            host_zone: Zone { name: "UTC".to_owned(), source: parsers::ZoneSource::Host },
+            product: None,
+            service: None,
+            labels: Vec::new(),
+            until_idle: false,
+            limits: Limits::default(),
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// Bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one read.
+    pub read_bytes: usize,
+    /// Bytes of events in one batch of one stream, and in one request.
+    pub batch_bytes_max: usize,
+    /// Bytes of log held in memory; reading stops there.
+    pub memory_bytes_max: usize,
+    /// Bytes read in one step before the core gives way.
+    pub step_bytes_max: usize,
+    /// Bytes read back for the zone before the first range of a folder (protocol rule 12).
+    pub look_back_bytes_max: u64,
+    /// Requests without answer at one time.
+    pub requests_max: usize,
+    /// Bytes of an event that travels while still open.
+    pub provisional_bytes_max: usize,
+    /// Bytes set aside at first for each of the two state files.
+    pub state_bytes_min: u64,
+    /// Files kept open although everything in them is acknowledged.
+    pub idle_files_open_max: usize,
+    /// Depth of sub-folders followed below a folder.
+    pub folder_depth_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            read_bytes: 256 << 10,
+            batch_bytes_max: 4 << 20,
+            memory_bytes_max: 16 << 20,
+            step_bytes_max: 2 << 20,
+            look_back_bytes_max: 64 << 20,
+            requests_max: 4,
+            provisional_bytes_max: 64 << 10,
+            state_bytes_min: 256 << 10,
+            idle_files_open_max: 512,
+            folder_depth_max: 3,
+        }
+    }
+}
+
+/// Times.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// An event idle for so long is closed; a generation unchanged for so long has ended (protocol rules 10, 16).
+    pub close_after: Duration,
+    /// A line without line end is closed after so long without growth.
+    pub partial_line_after: Duration,
+    /// Marks are written to the state folder this often.
+    pub checkpoint_interval: Duration,
+    /// Folders are listed this often even when no watch speaks.
+    pub scan_interval: Duration,
+    /// A shipper with nothing to send asks this often whether the store is still the same (protocol rule 28).
+    pub ask_interval: Duration,
+    /// Closed events wait so long for company.
+    pub linger: Duration,
+    /// Shortest wait before a request is made again; it doubles, and the wait is a random part of it.
+    pub retry_min: Duration,
+    /// Longest wait.
+    pub retry_max: Duration,
+    /// After a shutdown was asked for, answers are awaited so long.
+    pub shutdown_grace: Duration,
+    /// A notice of progress is given this often while older files are being shipped.
+    pub progress_interval: Duration,
+    /// Finished streams are remembered so long (longest retention; protocol rule 28).
+    pub remember: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Timing {
+            close_after: Duration::from_secs(5),
+            partial_line_after: Duration::from_secs(600),
+            checkpoint_interval: Duration::from_millis(200),
+            scan_interval: Duration::from_secs(60),
+            ask_interval: Duration::from_secs(10),
+            linger: Duration::from_millis(20),
+            retry_min: Duration::from_millis(200),
+            retry_max: Duration::from_secs(30),
+            shutdown_grace: Duration::from_secs(5),
+            progress_interval: Duration::from_secs(10),
+            remember: Duration::from_secs(400 * 86_400),
+        }
+    }
+}

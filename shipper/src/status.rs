@@ -1,0 +1,71 @@
+//! "Is everything shipped?": what `carbontrail status` shows.
+
+use serde::{Deserialize, Serialize};
+
+/// State of a shipper at one moment. The rim writes it as `status.json` into the state folder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// When it was taken, nanoseconds since 1970.
+    pub taken_ns: i64,
+    /// Id of the state folder, hex.
+    pub agent: String,
+    /// State of the way to the indexer.
+    pub link: Link,
+    /// What keeps the whole shipper from its work, in one sentence.
+    pub last_error: Option<String>,
+    /// Marks and cuts cannot be written to the state folder (protocol rule 31).
+    pub state_unwritable: bool,
+    /// Older files still to ship, when there are any.
+    pub progress: Option<Progress>,
+    /// Files, live and finished.
+    pub files: Vec<FileStatus>,
+    /// Rotated files left out because they are older than `since`.
+    pub left_out: Vec<String>,
+}
+
+/// State of the way to the indexer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Link {
+    /// No answer yet.
+    #[default]
+    Starting,
+    /// The last request was answered.
+    Up,
+    /// The last request was not answered; it is being made again.
+    Down,
+    /// The token is refused.
+    Unauthorized,
+    /// A newer start of the same agent took over.
+    Fenced,
+}
+
+/// How far first shipping of older files is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Bytes not yet acknowledged.
+    pub bytes_left: u64,
+    /// Bytes acknowledged a second, lately.
+    pub bytes_per_second: u64,
+    /// Seconds until done at this rate; `None` while nothing moves.
+    pub seconds_left: Option<u64>,
+}
+
+/// State of one file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FileStatus {
+    /// Its present name, or the last one it had.
+    pub path: String,
+    /// Its stream, 16 hex digits; empty for a file without a byte.
+    pub stream: String,
+    /// Bytes.
+    pub size: u64,
+    /// Bytes settled at the indexer.
+    pub mark: u64,
+    /// Bytes not settled.
+    pub behind_bytes: u64,
+    /// Seconds since the oldest of them was seen.
+    pub behind_seconds: u64,
+    /// What keeps it from being shipped, in one sentence.
+    pub last_error: Option<String>,
+}
