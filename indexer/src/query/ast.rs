@@ -33,26 +33,28 @@ pub enum Target {
     Field(String),
 }
 
-/// What must hold of the target.
+/// What must hold of the target. Everything is case folded. A field of free text
+/// ([`super::fields::FieldKind::Text`]) is compared as text is; every other field as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    /// Text: this word occurs. Field: equal, case folded.
+    /// Text: this word occurs. Field: equal.
     Word(String),
-    /// Text: these words follow each other. Field: contains or equals this text, case folded.
+    /// Text: these words follow each other. Field: equal.
     Phrase(String),
-    /// A pattern of `*` and `?` on one word of the text, or on the whole value of a field.
+    /// A pattern of `*` and `?` ([`super::glob`]) on words of the text, or on the whole value of a field.
     Wildcard(String),
-    /// A regular expression on the whole text or value.
+    /// A regular expression found somewhere in the text or value.
     Regex(String),
     /// The field has a value.
     Exists,
-    /// Between two bounds; numbers where both sides are numbers, text else.
+    /// Between two bounds: times as times, levels by weight, addresses as addresses, numbers where both sides
+    /// are numbers, text else.
     Range {
         /// Lower bound and whether it belongs to the range.
         low: Option<(String, bool)>,
         /// Upper bound and whether it belongs to the range.
         high: Option<(String, bool)>,
     },
-    /// An IP network.
+    /// The value is an address in this IP network.
     Cidr(String),
 }
