@@ -1,10 +1,25 @@
 //! The seam between the store and what is inside a segment. Behind it: tantivy ([`super::embedded`]), or
 //! the naive one of the simulation.
+//!
+//! What a segment answers is defined once: as if [`Matcher::matches`] were run on each of its events. The
+//! provided methods are that definition; [`plain::PlainEvents`] is it on events in memory. An implementation
+//! may be faster, never different.
+
+mod budget;
+mod plain;
+mod search;
+
+pub use budget::{Budget, Exhausted};
+pub use plain::PlainEvents;
+pub use search::{Bucket, Ended, Facet, FacetRequest, Hit, Order, Question, Row, Tally, Window};
 
 use crate::event::StoredEvent;
+use crate::query::fields;
 use outside::Files;
 use parsers::{Offset, TimeNs};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::Arc;
 use wire::StreamId;
@@ -13,8 +28,7 @@ use wire::StreamId;
 pub trait SegmentBuilder: Send + Sync + std::fmt::Debug {
     /// Writes `events` (any order) as one segment into the new, empty folder `folder`, all files synced,
     /// the folder too. Never called with no event.
-    fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>])
-    -> Result<SegmentMeta, SegmentError>;
+    fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>]) -> Result<SegmentMeta, SegmentError>;
     /// Opens a segment that was built before, checking sizes and checksums of its files.
     fn open(&self, files: &dyn Files, folder: &Path, meta: &SegmentMeta) -> Result<Arc<dyn Segment>, SegmentError>;
 }
@@ -23,6 +37,106 @@ pub trait SegmentBuilder: Send + Sync + std::fmt::Debug {
 pub trait Segment: Send + Sync + std::fmt::Debug {
     /// What the manifest says of it.
     fn meta(&self) -> &SegmentMeta;
+
+    /// Hands the matching events after the place `after` to `visit`, in `order`, until it breaks.
+    fn scan(
+        &self,
+        question: &Question<'_>,
+        order: Order,
+        after: Option<Place>,
+        budget: &Budget,
+        visit: &mut dyn FnMut(Hit) -> ControlFlow<()>,
+    ) -> Result<Ended, SegmentError>;
+
+    /// One event.
+    fn event(&self, row: Row) -> Result<Arc<StoredEvent>, SegmentError>;
+
+    /// The rows of a stream's events that begin inside `offsets`, by offset.
+    fn stream_rows(&self, stream: StreamId, offsets: Range<Offset>) -> Result<Vec<(Offset, Row)>, SegmentError>;
+
+    /// Every field its events have, with the number of events that have it (or a smaller one where only
+    /// counting them would need a look at all events).
+    fn fields(&self, budget: &Budget) -> Result<Tally<BTreeMap<String, u64>>, SegmentError>;
+
+    /// How many events match.
+    fn count(&self, question: &Question<'_>, budget: &Budget) -> Result<Tally<u64>, SegmentError> {
+        let mut count = 0;
+        let ended = self.scan(question, Order::Newest, None, budget, &mut |_| {
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+        Ok(Tally { value: count, exhausted: ended.exhausted() })
+    }
+
+    /// How many events match in each of the times `bounds[i]..bounds[i + 1]`, and with which values of the
+    /// field `by`. An event with two values of it is counted with both.
+    fn histogram(
+        &self,
+        question: &Question<'_>,
+        bounds: &[TimeNs],
+        by: Option<&str>,
+        budget: &Budget,
+    ) -> Result<Tally<Vec<Bucket>>, SegmentError> {
+        let mut buckets = vec![Bucket::default(); bounds.len().saturating_sub(1)];
+        let mut failed = None;
+        let window = question.window.inside(bounds);
+        let ended = self.scan(&Question { window, ..*question }, Order::Newest, None, budget, &mut |hit| {
+            let at = bounds.partition_point(|&bound| bound <= hit.place.time);
+            let Some(bucket) = at.checked_sub(1).and_then(|i| buckets.get_mut(i)) else {
+                return ControlFlow::Continue(());
+            };
+            bucket.count += 1;
+            let Some(field) = by else { return ControlFlow::Continue(()) };
+            match hit.event.map_or_else(|| self.event(hit.row), Ok) {
+                Ok(event) => each_value(&event, field, &mut |value| *bucket.by.entry(value).or_default() += 1),
+                Err(error) => {
+                    failed = Some(error);
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        failed.map_or(Ok(Tally { value: buckets, exhausted: ended.exhausted() }), Err)
+    }
+
+    /// The values of fields in the matching events, with the number of events that have them; one answer a request.
+    fn facets(
+        &self,
+        question: &Question<'_>,
+        requests: &[FacetRequest<'_>],
+        budget: &Budget,
+    ) -> Result<Tally<Vec<Facet>>, SegmentError> {
+        let mut facets = vec![Facet::default(); requests.len()];
+        let mut failed = None;
+        let ended = self.scan(question, Order::Newest, None, budget, &mut |hit| {
+            match hit.event.map_or_else(|| self.event(hit.row), Ok) {
+                Ok(event) => {
+                    for (facet, request) in facets.iter_mut().zip(requests) {
+                        each_value(&event, request.field, &mut |value| facet.add(request, value, 1));
+                    }
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        failed.map_or(Ok(Tally { value: facets, exhausted: ended.exhausted() }), Err)
+    }
+}
+
+/// The different values of one field of an event, as text.
+pub fn each_value(event: &StoredEvent, field: &str, each: &mut dyn FnMut(String)) {
+    let mut seen: Vec<String> = Vec::new();
+    fields::any_value(event, field, &mut |value| {
+        let value = value.text().into_owned();
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+        false
+    });
+    seen.into_iter().for_each(each);
 }
 
 /// What a manifest keeps of a segment.
@@ -83,6 +197,13 @@ pub struct Place {
     pub stream: StreamId,
     /// Offset.
     pub offset: Offset,
+}
+
+impl Place {
+    /// The place of an event.
+    pub fn of(event: &StoredEvent) -> Place {
+        Place { time: event.time, stream: event.info.stream, offset: event.body.offset }
+    }
 }
 
 /// Why a segment cannot be built or read.
