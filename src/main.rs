@@ -1,1 +1,29 @@
-fn main() {}
+//! The `carbontrail` command: arguments in, one subcommand run, exit code out. 0 done (also after SIGINT and
+//! SIGTERM), 1 failed, 2 wrong usage.
+
+mod cli;
+mod client;
+mod config;
+mod out;
+mod render;
+mod rim;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    match arguments.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<out::Closed>() => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stderr, reason = "the one place where a failed command says why")]
+fn report(error: &anyhow::Error) {
+    eprintln!("carbontrail: {error:#}");
+}

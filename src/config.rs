@@ -1,0 +1,102 @@
+//! What the commands are told: flags first, then the configuration file, then defaults.
+//!
+//! One TOML file with the tables `[ship]` and `[serve]`; each command takes what concerns it, so that one file
+//! may serve both halves. Unknown keys and bad values are all reported together ([`file`]); the options,
+//! their defaults and limits stand in one table ([`options`]).
+
+pub(crate) mod file;
+pub(crate) mod options;
+pub(crate) mod places;
+pub(crate) mod units;
+
+use crate::rim;
+use anyhow::{Context as _, bail};
+use file::{Value, Values};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Checked values of a configuration file, or of none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings(Values);
+
+impl Settings {
+    /// Reads the file, if one is given.
+    ///
+    /// # Errors
+    /// When it cannot be read, or with all its problems.
+    pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Settings> {
+        let Some(path) = path else { return Ok(Settings::default()) };
+        let text =
+            rim::read_text(path).with_context(|| format!("failed to read configuration file `{}`", path.display()))?;
+        match file::read(&text) {
+            Ok(values) => Ok(Settings(values)),
+            Err(problems) => {
+                let lines: Vec<String> = problems.iter().map(|p| format!("{}:{p}", path.display())).collect();
+                bail!("the configuration file has {} problem(s):\n{}", lines.len(), lines.join("\n"))
+            }
+        }
+    }
+
+    fn value(&self, table: &'static str, key: &'static str) -> Option<Value> {
+        if let Some(value) = self.0.get(&(table, key)) {
+            return Some(value.clone());
+        }
+        let option = options::ALL.iter().find(|o| o.table == table && o.key == key);
+        let option = option.expect("options asked for stand in the table");
+        option.default.map(|text| file::check_text(&option.kind, text).expect("a test checks every default"))
+    }
+
+    /// A text; `None` when it is not set.
+    pub(crate) fn text(&self, table: &'static str, key: &'static str) -> Option<String> {
+        match self.value(table, key) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Paths; empty when not set.
+    pub(crate) fn paths(&self, table: &'static str, key: &'static str) -> Vec<PathBuf> {
+        match self.value(table, key) {
+            Some(Value::Paths(paths)) => paths,
+            _ => Vec::new(),
+        }
+    }
+
+    /// One path.
+    pub(crate) fn path(&self, table: &'static str, key: &'static str) -> Option<PathBuf> {
+        self.paths(table, key).into_iter().next()
+    }
+
+    /// An address.
+    pub(crate) fn address(&self, table: &'static str, key: &'static str) -> Option<SocketAddr> {
+        match self.value(table, key) {
+            Some(Value::Address(address)) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// A duration.
+    pub(crate) fn duration(&self, table: &'static str, key: &'static str) -> Option<Duration> {
+        match self.value(table, key) {
+            Some(Value::Duration(duration)) => Some(duration),
+            _ => None,
+        }
+    }
+
+    /// A size in bytes.
+    pub(crate) fn size(&self, table: &'static str, key: &'static str) -> Option<u64> {
+        match self.value(table, key) {
+            Some(Value::Size(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// Fixed fields.
+    pub(crate) fn labels(&self, table: &'static str, key: &'static str) -> Vec<(String, String)> {
+        match self.value(table, key) {
+            Some(Value::Labels(labels)) => labels,
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Every option of the configuration file: the one table that reading, defaults and `docs/configuration.md`
+//! are made from.
+
+use std::time::Duration;
+
+/// What kind of value an option takes.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// Any text.
+    Text,
+    /// A list of texts.
+    Texts,
+    /// A path.
+    Path,
+    /// A list of paths.
+    Paths,
+    /// `http://…` or `https://…`.
+    Url,
+    /// `IP:PORT`.
+    Address,
+    /// An IANA time zone.
+    Zone,
+    /// A duration within limits.
+    Duration {
+        /// Smallest.
+        min: Duration,
+        /// Largest.
+        max: Duration,
+    },
+    /// A size within limits.
+    Size {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// `true` or `false`.
+    Bool,
+    /// A table of fixed fields.
+    Labels,
+}
+
+impl Kind {
+    /// Its name for people.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Kind::Text => "text",
+            Kind::Texts => "list of texts",
+            Kind::Path => "path",
+            Kind::Paths => "list of paths",
+            Kind::Url => "URL",
+            Kind::Address => "address (IP:PORT)",
+            Kind::Zone => "time zone",
+            Kind::Duration { .. } => "duration (text with a unit)",
+            Kind::Size { .. } => "size (text with a unit)",
+            Kind::Bool => "true or false",
+            Kind::Labels => "table of texts",
+        }
+    }
+}
+
+/// One option.
+#[derive(Clone, Debug)]
+pub(crate) struct OptionSpec {
+    /// Table of the file.
+    pub(crate) table: &'static str,
+    /// Key in the table.
+    pub(crate) key: &'static str,
+    /// What it takes.
+    pub(crate) kind: Kind,
+    /// Its default as it would be written; `None`: what `unset` says.
+    pub(crate) default: Option<&'static str>,
+    /// What holds when it is not set and has no fixed default.
+    pub(crate) unset: &'static str,
+    /// The flag that sets it too, if there is one.
+    pub(crate) flag: Option<&'static str>,
+    /// What it does and why its default and limits are what they are.
+    pub(crate) what: &'static str,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+const fn option(table: &'static str, key: &'static str, kind: Kind, what: &'static str) -> OptionSpec {
+    OptionSpec { table, key, kind, default: None, unset: "–", flag: None, what }
+}
+
+impl OptionSpec {
+    const fn default(self, default: &'static str) -> OptionSpec {
+        OptionSpec { default: Some(default), ..self }
+    }
+
+    const fn unset(self, unset: &'static str) -> OptionSpec {
+        OptionSpec { unset, ..self }
+    }
+
+    const fn flag(self, flag: &'static str) -> OptionSpec {
+        OptionSpec { flag: Some(flag), ..self }
+    }
+}
+
+/// All options, in the order of the reference.
+pub(crate) const ALL: &[OptionSpec] = &[
+    option("ship", "folders", Kind::Paths, "Folders whose log files are followed, with their sub-folders.")
+        .unset("the folders named on the command line")
+        .flag("FOLDER…"),
+    option("ship", "to", Kind::Url, "The indexer that events are sent to. `up` does not use it.")
+        .unset("must be given to `ship`")
+        .flag("--to"),
+    option("ship", "token_file", Kind::Path, "File that holds the agent token, one line.")
+        .unset("no token: only a loopback indexer takes events without one")
+        .flag("--token-file"),
+    option("ship", "state", Kind::Path, "Folder of the shipper's own state: agent id, checkpoints, journal, dead letters.")
+        .unset("`/var/lib/carbontrail/ship` for root, else `$XDG_STATE_HOME/carbontrail/ship`")
+        .flag("--state"),
+    option(
+        "ship",
+        "since",
+        Kind::Duration { min: Duration::ZERO, max: Duration::from_secs(36_500 * 86_400) },
+        "Age up to which rotated generations are shipped at the first start, by the time of their last change. \
+         Live files are always shipped whole. A week covers most questions without filling the disk on the first day.",
+    )
+    .default("7d")
+    .flag("--since"),
+    option(
+        "ship",
+        "close_after",
+        Kind::Duration { min: SECOND, max: MINUTE },
+        "Idle time after which the last event of a file is closed although no next one has begun. Shorter cuts \
+         events that are written slowly, longer keeps the last one provisional for longer; it is searchable either way.",
+    )
+    .default("5s"),
+    option(
+        "ship",
+        "scan_every",
+        Kind::Duration { min: SECOND, max: Duration::from_secs(3_600) },
+        "Pause between two scans of the folders that back up the watches of the kernel, which can overflow.",
+    )
+    .default("10s"),
+    option("ship", "zone", Kind::Zone, "Zone of local times in files whose products neither print a start banner nor access lines.")
+        .unset("the host's own zone"),
+    option("ship", "host_name", Kind::Text, "Name of the host in events (`host.name`); for containers, whose own name says nothing.")
+        .unset("the host's own name"),
+    option("ship", "host_id", Kind::Text, "Id of the host; a state folder found under another one counts as a copy and begins anew.")
+        .unset("`/etc/machine-id`, else the host's name"),
+    option("ship", "service", Kind::Text, "Name of the service in events (`service.name`).").unset("the product found"),
+    option("ship", "labels", Kind::Labels, "Fixed fields added to each event, by full name.").unset("none"),
+    option("serve", "listen", Kind::Address, "Address to answer on; port 0 picks a free one. Reading is answered on loopback addresses only.")
+        .default("127.0.0.1:7600")
+        .flag("--listen"),
+    option("serve", "data", Kind::Path, "Folder of the store: WAL, segments, marks, tokens.")
+        .unset("`/var/lib/carbontrail` for root, else `$XDG_DATA_HOME/carbontrail`")
+        .flag("--data"),
+    option(
+        "serve",
+        "retention",
+        Kind::Duration { min: DAY, max: Duration::from_secs(36_500 * 86_400) },
+        "Age of an event, by its own time, after which it is removed.",
+    )
+    .default("30d"),
+    option(
+        "serve",
+        "retention_bytes",
+        Kind::Size { min: 64 * MIB, max: 1 << 50 },
+        "Bytes the store may take on disk; the oldest events are removed beyond it.",
+    )
+    .unset("half of the sum of free disk space and what the store holds, measured at start"),
+    option(
+        "serve",
+        "wal_bytes",
+        Kind::Size { min: 16 * MIB, max: 4 * GIB },
+        "Size of the write-ahead log at which the newest events go into segments. It bounds the time of a start \
+         after a crash; twice as much disk space is always kept free for it.",
+    )
+    .default("256MiB"),
+    option(
+        "serve",
+        "query_deadline",
+        Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(600) },
+        "Time after which a query answers with what it has, marked incomplete, with a cursor to go on.",
+    )
+    .default("10s"),
+];

@@ -1,0 +1,23 @@
+//! Where things lie by default: `/var/lib/carbontrail` for root, the XDG folders else.
+
+use std::path::PathBuf;
+
+/// Folder of the store.
+pub(crate) fn data_folder() -> PathBuf {
+    place("XDG_DATA_HOME", ".local/share").unwrap_or_else(|| PathBuf::from("/var/lib/carbontrail"))
+}
+
+/// Folder of the shipper's state.
+pub(crate) fn state_folder() -> PathBuf {
+    place("XDG_STATE_HOME", ".local/state").unwrap_or_else(|| PathBuf::from("/var/lib/carbontrail")).join("ship")
+}
+
+/// `None`: the system's place, for root or a user without home.
+fn place(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let set = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if set(variable).is_none() && crate::rim::is_root() {
+        return None;
+    }
+    let base = set(variable).or_else(|| Some(set("HOME")?.join(below_home)))?;
+    Some(base.join("carbontrail"))
+}
