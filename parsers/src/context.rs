@@ -1,6 +1,7 @@
 //! What `parsers` carries from one byte of a stream to the next (protocol rule 11).
 
 use crate::framing::{End, Piece};
+use crate::zone;
 use crate::{Event, EventTime, Family, Lines, Offset, TimeNs, TimeSource, ZoneSource};
 
 /// The zone local times are read in, and how it was found.
@@ -101,7 +102,9 @@ impl Context {
         match input {
             Input::Cut => {}
             Input::Zone(zone) => {
-                if self.zone.as_ref().is_none_or(|known| zone.source <= known.source) && !zone.name.is_empty() {
+                if self.zone.as_ref().is_none_or(|known| zone.source <= known.source)
+                    && zone::rules(&zone.name).is_some()
+                {
                     self.zone = Some(zone.clone());
                 }
             }

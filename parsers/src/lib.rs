@@ -5,10 +5,12 @@
 
 mod context;
 mod context_code;
+mod dataset;
 mod event;
 mod event_of;
 mod family;
 mod field;
+mod fields;
 mod framing;
 mod head;
 mod heads;
@@ -16,6 +18,8 @@ mod level;
 mod parser;
 mod span;
 mod stamp;
+mod time;
+mod zone;
 
 pub use context::{Context, ContextError, FileFacts, Input, InputAt, Zone};
 pub use event::{Continues, Event, EventTime, Flags, Level, Offset, TimeNs, TimeSource, ZoneSource};

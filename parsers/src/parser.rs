@@ -28,7 +28,7 @@ pub struct Parser {
 impl Parser {
     /// A parser that goes on at `offset` (a mark) with the context of that mark.
     pub fn new(facts: FileFacts, offset: Offset, context: Context) -> Parser {
-        Parser { offset, context, framer: Framer::new(), maker: Maker::new(facts) }
+        Parser { offset, context, framer: Framer::new(), maker: Maker::new(&facts) }
     }
 
     /// First byte of the open event: everything before it is closed.
@@ -67,12 +67,12 @@ impl Parser {
             };
             let end = start + piece.size;
             let bytes = &buffer[start..end];
-            let event = self.maker.make(&piece, bytes, self.offset, &self.context);
+            let (event, banner) = self.maker.make(&piece, bytes, self.offset, &self.context);
             closed(event, bytes);
             let next = Offset(begin.0 + end as u64);
             let last = inputs.partition_point(|i| i.at < next);
             let (passed, rest) = inputs.split_at(last);
-            self.context.after(&piece, event, self.offset, None);
+            self.context.after(&piece, event, self.offset, banner.take());
             for passed in passed {
                 self.context.take_input(&passed.input);
             }
@@ -100,6 +100,6 @@ impl Parser {
         let piece: Piece = self.framer.open_piece(buffer)?;
         let mut maker = self.maker.clone();
         let bytes = &buffer[..piece.size];
-        Some(maker.make(&piece, bytes, self.offset, &self.context).clone())
+        Some(maker.make(&piece, bytes, self.offset, &self.context).0.clone())
     }
 }

@@ -1,0 +1,82 @@
+//! The fields of an event, found in its bytes: one module for each kind of content.
+
+pub(crate) mod access;
+pub(crate) mod carbon;
+pub(crate) mod exception;
+pub(crate) mod group;
+
+use crate::span::Span;
+use crate::{Field, FieldId, Value};
+
+/// Where fields are put. Boxes of earlier events are used again, so that a line costs no allocation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields {
+    list: Vec<Field>,
+    spare: Vec<Box<str>>,
+}
+
+/// Boxes kept for later events; more kinds of literals than this in one event are rare.
+const SPARE_MAX: usize = 8;
+
+impl Fields {
+    /// Begins a new event in `list`, which holds the fields of the one before.
+    pub(crate) fn begin(&mut self, mut list: Vec<Field>) {
+        for field in list.drain(..) {
+            if let Value::Literal(text) = field.value
+                && self.spare.len() < SPARE_MAX
+            {
+                self.spare.push(text);
+            }
+        }
+        self.list = list;
+    }
+
+    pub(crate) fn finish(&mut self) -> Vec<Field> {
+        std::mem::take(&mut self.list)
+    }
+
+    /// Adds a span, unless it is empty.
+    pub(crate) fn span(&mut self, id: FieldId, span: Span) {
+        if !span.is_empty() {
+            self.list.push(Field { id, value: Value::Span { start: span.start, len: span.len } });
+        }
+    }
+
+    pub(crate) fn int(&mut self, id: FieldId, value: i64) {
+        self.list.push(Field { id, value: Value::Int(value) });
+    }
+
+    pub(crate) fn literal(&mut self, id: FieldId, text: &str) {
+        let boxed = match self.spare.iter().position(|b| b.len() == text.len()) {
+            Some(i) => {
+                let mut string = String::from(self.spare.swap_remove(i));
+                string.clear();
+                string.push_str(text);
+                string.into_boxed_str()
+            }
+            None => Box::from(text),
+        };
+        self.list.push(Field { id, value: Value::Literal(boxed) });
+    }
+}
+
+/// `from..to` without the white space at both ends.
+pub(crate) fn trimmed(bytes: &[u8], from: usize, to: usize) -> Span {
+    let part = bytes.get(from..to).unwrap_or_default();
+    let front = part.len() - part.trim_ascii_start().len();
+    let kept = part.trim_ascii().len();
+    Span::new(from + front, from + front + kept)
+}
+
+/// The end of `from..to` without the white space before it.
+pub(crate) fn trimmed_end(bytes: &[u8], from: usize, to: usize) -> usize {
+    from + bytes.get(from..to).unwrap_or_default().trim_ascii_end().len()
+}
+
+/// A decimal number with nothing beside it.
+pub(crate) fn number(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || text.len() > 18 {
+        return None;
+    }
+    text.iter().try_fold(0i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
+}

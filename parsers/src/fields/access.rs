@@ -1,0 +1,160 @@
+//! The fields of access lines, with requests of any bytes: what follows the request is found by its status.
+//!
+//! Quoted: `"request" status bytes "referer" "agent"`; Tomcat of newer products prints the request and
+//! sometimes the rest without quotes and the duration in seconds at the end.
+
+use super::{Fields, number, trimmed};
+use crate::FieldId;
+use crate::head::Head;
+use crate::span::Span;
+use std::net::IpAddr;
+
+pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) {
+    let end = bytes.trim_ascii_end().len();
+    address(head, bytes, fields);
+    present(FieldId::USER_NAME, head.user, bytes, fields);
+    let from = (head.message as usize).min(end);
+    if let Some(place) = status_place(bytes, from, end) {
+        request(place.request, bytes, fields);
+        if let Some(status) = number(place.status.of(bytes)) {
+            fields.int(FieldId::HTTP_STATUS, status);
+        }
+        if let Some(size) = number(place.size.of(bytes)) {
+            fields.int(FieldId::HTTP_BYTES, size);
+        }
+        tail(bytes, place.size.end(), end, fields);
+    }
+    fields.span(FieldId::MESSAGE, Span::new(0, end));
+}
+
+/// The client: the first of the forwarded-for list, else the peer.
+fn address(head: &Head, bytes: &[u8], fields: &mut Fields) {
+    let mut span = head.forwarded;
+    if let Some(bare) = span.of(bytes).strip_suffix(b",") {
+        span.len = bare.len() as u32;
+    }
+    if span.is_empty() || span.of(bytes) == b"-" {
+        span = head.peer;
+    }
+    let is_ip = std::str::from_utf8(span.of(bytes)).is_ok_and(|t| t.parse::<IpAddr>().is_ok());
+    present(if is_ip { FieldId::CLIENT_IP } else { FieldId::CLIENT_ADDRESS }, span, bytes, fields);
+}
+
+/// Adds a span unless it is the dash that stands for nothing.
+fn present(id: FieldId, span: Span, bytes: &[u8], fields: &mut Fields) {
+    if span.of(bytes) != b"-" {
+        fields.span(id, span);
+    }
+}
+
+struct Place {
+    request: Span,
+    status: Span,
+    size: Span,
+}
+
+/// Where the request ends: before a status and a size that stand alone.
+fn status_place(bytes: &[u8], from: usize, end: usize) -> Option<Place> {
+    let quoted = bytes.get(from) == Some(&b'"');
+    let start = from + usize::from(quoted);
+    // Inside an unquoted request a number may look like a status; the protocol's version stands after it.
+    let version = memchr::memmem::find(&bytes[from..end], b" HTTP/").map_or(start, |i| from + i + 1);
+    let after_version = place_from(bytes, start, version, end, quoted);
+    after_version.or_else(|| place_from(bytes, start, start, end, quoted))
+}
+
+fn place_from(bytes: &[u8], start: usize, from: usize, end: usize, quoted: bool) -> Option<Place> {
+    memchr::memchr_iter(b' ', &bytes[from..end]).map(|i| from + i).find_map(|blank| {
+        let request_end = if quoted { blank.checked_sub(1).filter(|i| bytes[*i] == b'"')? } else { blank };
+        let status = token(bytes, blank + 1, end);
+        let size = token(bytes, status.end() + 1, end);
+        let is_status = status.of(bytes) == b"-" && quoted || status.len == 3 && number(status.of(bytes)).is_some();
+        let is_size = size.of(bytes) == b"-" || number(size.of(bytes)).is_some();
+        (is_status && is_size && request_end >= start).then(|| Place {
+            request: Span::new(start, request_end),
+            status,
+            size,
+        })
+    })
+}
+
+/// What stands up to the next blank.
+fn token(bytes: &[u8], from: usize, end: usize) -> Span {
+    let from = from.min(end);
+    let len = memchr::memchr(b' ', &bytes[from..end]).unwrap_or(end - from);
+    Span::new(from, from + len)
+}
+
+/// `METHOD url HTTP/version`, or whatever a broken client sent.
+fn request(span: Span, bytes: &[u8], fields: &mut Fields) {
+    let text = span.of(bytes);
+    let start = span.start as usize;
+    let method = text.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    if method == 0 || text.get(method) != Some(&b' ') {
+        let nothing = text.iter().all(|b| matches!(b, b'-' | b' '));
+        if !nothing {
+            fields.span(FieldId::URL_ORIGINAL, trimmed(bytes, start, span.end()));
+        }
+        return;
+    }
+    fields.span(FieldId::HTTP_METHOD, Span::new(start, start + method));
+    let mut end = span.end();
+    if let Some(blank) = memchr::memmem::rfind(text, b" HTTP/") {
+        fields.span(FieldId::HTTP_VERSION, Span::new(start + blank + 6, end));
+        end = start + blank;
+    }
+    let url = trimmed(bytes, start + method, end);
+    fields.span(FieldId::URL_ORIGINAL, url);
+    let (from, to) = (url.start as usize, url.end());
+    match memchr::memchr(b'?', url.of(bytes)) {
+        Some(mark) => {
+            fields.span(FieldId::URL_PATH, Span::new(from, from + mark));
+            fields.span(FieldId::URL_QUERY, Span::new(from + mark + 1, to));
+        }
+        None => fields.span(FieldId::URL_PATH, url),
+    }
+}
+
+/// Referrer, agent, duration: each quoted or not.
+fn tail(bytes: &[u8], from: usize, end: usize, fields: &mut Fields) {
+    let mut end = end;
+    let last = memchr::memrchr(b' ', &bytes[from..end]).map_or(end, |i| from + i + 1);
+    if let Some(nanos) = seconds(&bytes[last..end]) {
+        fields.int(FieldId::EVENT_DURATION, nanos);
+        end = last - 1;
+    }
+    let rest = trimmed(bytes, from, end);
+    let (from, end) = (rest.start as usize, rest.end());
+    let (referrer, agent) = match quoted(bytes, from, end) {
+        Some(referrer) => (referrer, trimmed(bytes, referrer.end() + 1, end)),
+        None => {
+            let referrer = token(bytes, from, end);
+            (referrer, trimmed(bytes, referrer.end(), end))
+        }
+    };
+    present(FieldId::HTTP_REFERRER, referrer, bytes, fields);
+    let inner = match agent.of(bytes) {
+        [b'"', .., b'"'] => Span { start: agent.start + 1, len: agent.len - 2 },
+        _ => agent,
+    };
+    present(FieldId::USER_AGENT, inner, bytes, fields);
+}
+
+/// The inside of `"…"` that a blank or the end follows.
+fn quoted(bytes: &[u8], from: usize, end: usize) -> Option<Span> {
+    if bytes.get(from..end)?.first() != Some(&b'"') {
+        return None;
+    }
+    memchr::memchr_iter(b'"', &bytes[from + 1..end])
+        .map(|i| from + 1 + i)
+        .find(|quote| quote + 1 == end || bytes[quote + 1] == b' ')
+        .map(|quote| Span::new(from + 1, quote))
+}
+
+/// Seconds with a fraction, as nanoseconds.
+fn seconds(text: &[u8]) -> Option<i64> {
+    let dot = memchr::memchr(b'.', text)?;
+    let (whole, fraction) = (number(&text[..dot])?, &text[dot + 1..]);
+    let scale = 10i64.checked_pow(9u32.checked_sub(fraction.len() as u32)?)?;
+    whole.checked_mul(1_000_000_000)?.checked_add(number(fraction)? * scale)
+}

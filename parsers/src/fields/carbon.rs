@@ -1,0 +1,100 @@
+//! The fields of heads that have a level, a logger and a message, and of what follows them.
+
+use super::{Fields, exception, trimmed, trimmed_end};
+use crate::head::Head;
+use crate::span::Span;
+use crate::{FieldId, Level, level};
+
+/// Adds the fields of an event with such a head; gives the level and the span of the message.
+pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) -> (Level, Span) {
+    let word = head.level.of(bytes);
+    let level = level::of_word(word);
+    if !level::is_canonical(word, level) {
+        fields.span(FieldId::LOG_LEVEL_TEXT, head.level);
+    }
+    let logger = class_of(head.logger, bytes);
+    fields.span(FieldId::LOG_LOGGER, logger);
+    fields.span(FieldId::THREAD_NAME, head.thread);
+    fields.span(FieldId::TENANT_ID, head.tenant);
+    fields.span(FieldId::TENANT_DOMAIN, head.domain);
+    fields.span(FieldId::USER_NAME, head.user);
+    fields.span(FieldId::SERVER_NAME, head.server);
+    fields.span(FieldId::CORRELATION_ID, head.correlation);
+    let (message, repeats_logger) = message(head, bytes, fields);
+    // The second bracket of log4j1 is the server's name; its layouts print two blanks, or the logger twice.
+    let log4j1 = repeats_logger || bytes.get(head.message as usize) == Some(&b' ');
+    fields.span(if log4j1 { FieldId::SERVER_NAME } else { FieldId::APP }, head.app);
+    fields.span(FieldId::MESSAGE, message);
+    artifact(head, message, bytes, fields);
+    (level, message)
+}
+
+/// Finds the stack, if there is one, and the message before it; tells whether the logger stood behind it once more.
+fn message(head: &Head, bytes: &[u8], fields: &mut Fields) -> (Span, bool) {
+    let from = head.message as usize;
+    let newline = memchr::memchr(b'\n', bytes.get(from..).unwrap_or_default()).map_or(bytes.len(), |i| from + i + 1);
+    let stack = if newline < bytes.len() { exception::find(bytes, from, bytes.len(), fields) } else { None };
+    let end = stack.map_or(bytes.len(), |s| s.start);
+    let whole = trimmed(bytes, from, end);
+    let message = without_logger(whole, head.logger, bytes);
+    match stack {
+        // Nothing but an exception was logged: its first line says what.
+        Some(stack) if message.is_empty() => {
+            let line = memchr::memchr(b'\n', &bytes[stack.start..]).map_or(bytes.len(), |i| stack.start + i);
+            (Span::new(stack.start, trimmed_end(bytes, stack.start, line)), message != whole)
+        }
+        _ => (message, message != whole),
+    }
+}
+
+/// The message without the logger that some layouts print once more behind it.
+fn without_logger(message: Span, logger: Span, bytes: &[u8]) -> Span {
+    let text = message.of(bytes);
+    let Some(open) = text.len().checked_sub(logger.len as usize + 2) else { return message };
+    let suffix = &text[open..];
+    let repeated = !logger.is_empty()
+        && suffix.starts_with(b"{")
+        && suffix.ends_with(b"}")
+        && &suffix[1..suffix.len() - 1] == logger.of(bytes);
+    if !repeated {
+        return message;
+    }
+    let start = message.start as usize;
+    Span::new(start, trimmed_end(bytes, start, start + open))
+}
+
+/// The class of a logger that java.util.logging prints as `class method`.
+fn class_of(logger: Span, bytes: &[u8]) -> Span {
+    let text = logger.of(bytes);
+    match memchr::memrchr(b' ', text) {
+        Some(blank)
+            if text[blank + 1..]
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'<' | b'>')) =>
+        {
+            Span { len: blank as u32, ..logger }
+        }
+        _ => logger,
+    }
+}
+
+/// `{api:Name}` and the like, with which Micro Integrator and the gateway begin their messages.
+fn artifact(head: &Head, message: Span, bytes: &[u8], fields: &mut Fields) {
+    if !head.artifact.is_empty() {
+        fields.span(FieldId::ARTIFACT_NAME, head.artifact);
+        return;
+    }
+    let text = message.of(bytes);
+    if text.first() != Some(&b'{') {
+        return;
+    }
+    let kind = text[1..].iter().take_while(|b| b.is_ascii_lowercase() || **b == b'_').count();
+    if kind == 0 || text.get(1 + kind) != Some(&b':') {
+        return;
+    }
+    let name = 2 + kind;
+    let Some(len) = memchr::memchr2(b'}', b'\n', &text[name..]).filter(|i| text[name + i] == b'}') else { return };
+    let start = message.start as usize;
+    fields.span(FieldId::ARTIFACT_TYPE, Span::new(start + 1, start + 1 + kind));
+    fields.span(FieldId::ARTIFACT_NAME, trimmed(bytes, start + name, start + name + len));
+}

@@ -1,0 +1,162 @@
+//! From a printed time stamp to an instant.
+//!
+//! A local time that a clock set back shows twice is read by file order: as the earlier instant unless
+//! that lies clearly before the last event. A local time that a clock set forward never showed is read with the
+//! offset before the change, as a clock that was not yet set would show it.
+
+use crate::stamp::Stamp;
+use crate::zone;
+use crate::{Context, EventTime, TimeNs, TimeSource, ZoneSource};
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+/// Lines are not quite ordered in a file; a step back by less than this is no clock that was set back.
+const DISORDER_SECONDS: i64 = 300;
+
+/// Clocks are set at whole quarters of an hour, so one answer of the zone's rules serves one.
+const QUARTER_SECONDS: i64 = 900;
+
+const DAY_SECONDS: i64 = 86_400;
+
+/// The offsets, in seconds east, that a local time may have been printed with; equal unless it is doubled.
+#[derive(Clone, Copy, Debug)]
+struct Offsets {
+    earlier: i32,
+    later: i32,
+}
+
+/// Reads stamps in the zone of the context, remembering the answers for the last quarter of an hour.
+#[derive(Clone, Debug)]
+pub(crate) struct Times {
+    name: String,
+    rules: Option<TimeZone>,
+    quarter: i64,
+    offsets: Offsets,
+}
+
+impl Times {
+    pub(crate) fn new() -> Times {
+        Times { name: String::new(), rules: None, quarter: i64::MIN, offsets: Offsets { earlier: 0, later: 0 } }
+    }
+
+    /// The instant `stamp` tells; `None` when it is no time, or has no date and none is known.
+    pub(crate) fn of_stamp(&mut self, stamp: &Stamp, context: &Context) -> Option<EventTime> {
+        if !stamp.valid {
+            return None;
+        }
+        let local = i64::from(stamp.day?) * DAY_SECONDS + i64::from(stamp.second);
+        let (offset, zone) = match stamp.offset {
+            Some(minutes) => (i32::from(minutes) * 60, ZoneSource::Line),
+            None => (self.offset(local, context), context.zone.as_ref().map_or(ZoneSource::Host, |z| z.source)),
+        };
+        Some(EventTime {
+            utc: TimeNs((local - i64::from(offset)).checked_mul(1_000_000_000)? + i64::from(stamp.nanos)),
+            offset_minutes: (offset / 60) as i16,
+            source: TimeSource::Parsed,
+            zone,
+        })
+    }
+
+    /// The offset of a local time in the context's zone.
+    fn offset(&mut self, local: i64, context: &Context) -> i32 {
+        let Some(zone) = &context.zone else { return 0 };
+        if self.name != zone.name {
+            self.name.clone_from(&zone.name);
+            self.rules = zone::rules(&zone.name);
+            self.quarter = i64::MIN;
+        }
+        let quarter = local.div_euclid(QUARTER_SECONDS);
+        if quarter != self.quarter {
+            self.quarter = quarter;
+            self.offsets = self.look_up(quarter * QUARTER_SECONDS);
+        }
+        let Offsets { earlier, later } = self.offsets;
+        match context.last_time {
+            Some(TimeNs(last)) if earlier != later => {
+                let last = last.div_euclid(1_000_000_000);
+                if local - i64::from(earlier) < last - DISORDER_SECONDS { later } else { earlier }
+            }
+            _ => earlier,
+        }
+    }
+
+    fn look_up(&self, local: i64) -> Offsets {
+        let none = Offsets { earlier: 0, later: 0 };
+        let (Some(rules), Some(at)) = (&self.rules, civil(local)) else { return none };
+        let one = |seconds| Offsets { earlier: seconds, later: seconds };
+        match rules.to_ambiguous_timestamp(at).offset() {
+            AmbiguousOffset::Unambiguous { offset } => one(offset.seconds()),
+            AmbiguousOffset::Gap { before, .. } => one(before.seconds()),
+            AmbiguousOffset::Fold { before, after } => Offsets { earlier: before.seconds(), later: after.seconds() },
+        }
+    }
+}
+
+/// The time an event without one takes over from its stream.
+pub(crate) fn inherited(context: &Context) -> Option<EventTime> {
+    let (offset_minutes, zone) = context.last_zone.unwrap_or((0, ZoneSource::Host));
+    context.last_time.map(|utc| EventTime { utc, offset_minutes, source: TimeSource::Inherited, zone })
+}
+
+fn civil(local: i64) -> Option<DateTime> {
+    let (day, second) = (local.div_euclid(DAY_SECONDS), local.rem_euclid(DAY_SECONDS));
+    let epoch = Date::constant(1970, 1, 1);
+    let date = epoch.checked_add(jiff::Span::new().try_days(day).ok()?).ok()?;
+    Some(date.at((second / 3600) as i8, (second / 60 % 60) as i8, (second % 60) as i8, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+    use super::*;
+    use crate::Zone;
+    use crate::span::Cursor;
+    use crate::stamp;
+    use jiff::Timestamp;
+
+    fn in_zone(name: &str) -> Context {
+        Context { zone: Some(Zone { name: name.into(), source: ZoneSource::Banner }), ..Context::default() }
+    }
+
+    fn read(text: &str, context: &Context) -> String {
+        let stamp = stamp::bracketed(&mut Cursor::new(text.as_bytes(), 0)).unwrap();
+        let time = Times::new().of_stamp(&stamp, context).unwrap();
+        Timestamp::from_nanosecond(i128::from(time.utc.0)).unwrap().to_string()
+    }
+
+    #[test]
+    fn reads_local_times_in_the_zone_of_the_context() {
+        assert_eq!(read("[2026-04-22 11:02:00,317]", &in_zone("Asia/Karachi")), "2026-04-22T06:02:00.317Z");
+        assert_eq!(read("[2026-04-22 11:02:00,317]", &Context::default()), "2026-04-22T11:02:00.317Z");
+        assert_eq!(read("[2020-05-27 2:25:20,853]", &in_zone("+02:00")), "2020-05-27T00:25:20.853Z");
+        assert_eq!(read("[2024-09-20T13:16:18.123+05:30]", &in_zone("GMT")), "2024-09-20T07:46:18.123Z");
+        assert_eq!(read("[2019-05-24 10:12:13,0732]", &in_zone("GMT")), "2019-05-24T10:12:13.732Z");
+    }
+
+    #[test]
+    fn doubled_hours_are_read_by_file_order() {
+        let mut context = in_zone("America/New_York");
+        let mut seen = Vec::new();
+        for clock in ["00:59:00", "01:10:00", "01:59:59", "01:58:00", "01:00:01", "01:30:00", "02:00:00"] {
+            let text = format!("[2026-11-01 {clock},000]");
+            let stamp = stamp::bracketed(&mut Cursor::new(text.as_bytes(), 0)).unwrap();
+            let time = Times::new().of_stamp(&stamp, &context).unwrap();
+            context.last_time = Some(time.utc);
+            seen.push(time.offset_minutes);
+        }
+        assert_eq!(seen, [-240, -240, -240, -240, -300, -300, -300]);
+    }
+
+    #[test]
+    fn skipped_hours_keep_the_offset_before_the_change() {
+        assert_eq!(read("[2026-03-08 02:30:00,000]", &in_zone("America/New_York")), "2026-03-08T07:30:00Z");
+    }
+
+    #[test]
+    fn what_no_clock_shows_is_no_time() {
+        for text in ["[2026-02-30 11:02:00,317]", "[2026-04-22 25:02:00,317]", "[2026-04-22 11:62:00,317]"] {
+            let stamp = stamp::bracketed(&mut Cursor::new(text.as_bytes(), 0)).unwrap();
+            assert_eq!(Times::new().of_stamp(&stamp, &Context::default()), None, "{text}");
+        }
+    }
+}
