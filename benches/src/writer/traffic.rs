@@ -1,6 +1,7 @@
 //! Lively traffic of a small deployment: an API Manager, an Identity Server and a Micro Integrator that serve the
 //! same calls, so that one correlation id leads over all three; log-ins, console work, background lines, and
 //! now and then an incident: for some time one backend does not answer, and the stacks pile up.
+#![allow(clippy::disallowed_methods, reason = "a rim: it looks whether its files are there")]
 
 use crate::corpus::Product;
 use crate::dice::{Dice, Zipf};
