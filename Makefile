@@ -1,0 +1,22 @@
+# make run [LOGS=FOLDER] [LISTEN=ADDR:PORT] [DATA=FOLDER] · make test · make lint · make bench · make soak
+.PHONY: run test lint bench soak
+.DEFAULT_GOAL := run
+
+# Builds carbontrail and follows LOGS; without LOGS it writes lively logs of its own and follows those.
+run:
+	@LOGS='$(LOGS)' LISTEN='$(LISTEN)' DATA='$(DATA)' exec scripts/run
+
+# Everything that must hold before a change lands; what .ci/run runs.
+test:
+	@exec scripts/test
+
+lint:
+	@exec scripts/lint
+
+# End-to-end figures of this machine; written to docs/benchmarks.md with WRITE=1.
+bench:
+	@exec scripts/bench
+
+# The simulation at length: a million runs.
+soak:
+	@exec scripts/soak
