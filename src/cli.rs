@@ -2,6 +2,8 @@
 
 mod parse;
 mod search;
+#[cfg(feature = "shipper")]
+mod status;
 mod tail;
 mod validate;
 
@@ -19,6 +21,8 @@ pub(crate) struct Arguments {
 enum Command {
     Parse(parse::Arguments),
     Search(search::Arguments),
+    #[cfg(feature = "shipper")]
+    Status(status::Arguments),
     Tail(tail::Arguments),
     Validate(validate::Arguments),
 }
@@ -32,6 +36,8 @@ impl Arguments {
         match self.command {
             Command::Parse(arguments) => parse::run(&arguments),
             Command::Search(arguments) => search::run(&arguments),
+            #[cfg(feature = "shipper")]
+            Command::Status(arguments) => status::run(&arguments),
             Command::Tail(arguments) => tail::run(&arguments),
             Command::Validate(arguments) => validate::run(&arguments),
         }

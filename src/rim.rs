@@ -27,3 +27,28 @@ pub(crate) fn open(path: &Path) -> io::Result<std::fs::File> {
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// Reads a text file of ours, however long it is.
+///
+/// # Errors
+/// What the system said.
+pub(crate) fn read_text_whole(path: &Path) -> io::Result<String> {
+    std::fs::read_to_string(path)
+}
+
+/// Whether `path` is a file.
+pub(crate) fn is_file(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Size of a file, if it is there.
+pub(crate) fn size_of(path: &Path) -> Option<u64> {
+    std::fs::metadata(path).ok().map(|facts| facts.len())
+}
+
+/// Time since a moment in nanoseconds since 1970.
+pub(crate) fn age_of(ns: i64) -> std::time::Duration {
+    use outside::Clock as _;
+    let now = outside::real::RealClock::default().wall_ns();
+    std::time::Duration::from_nanos(u64::try_from(now.saturating_sub(ns)).unwrap_or(0))
+}

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+/// Where `up` keeps the shipper's state inside its data folder.
+pub(crate) const STATE_IN_DATA: &str = "ship";
+
 /// Folder of the store.
 pub(crate) fn data_folder() -> PathBuf {
     place("XDG_DATA_HOME", ".local/share").unwrap_or_else(|| PathBuf::from("/var/lib/carbontrail"))
@@ -9,7 +12,7 @@ pub(crate) fn data_folder() -> PathBuf {
 
 /// Folder of the shipper's state.
 pub(crate) fn state_folder() -> PathBuf {
-    place("XDG_STATE_HOME", ".local/state").unwrap_or_else(|| PathBuf::from("/var/lib/carbontrail")).join("ship")
+    place("XDG_STATE_HOME", ".local/state").unwrap_or_else(|| PathBuf::from("/var/lib/carbontrail")).join(STATE_IN_DATA)
 }
 
 /// `None`: the system's place, for root or a user without home.

@@ -1,0 +1,138 @@
+//! `carbontrail status`: is everything shipped? From the status file the shipper keeps in its state folder,
+//! so that it answers while the shipper runs and after it ended.
+
+use crate::config::units::show_size;
+use crate::config::{Settings, places};
+use crate::out::Out;
+use crate::rim;
+use anyhow::{Context as _, bail};
+use shipper::{FileStatus, Link, Status};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Tells whether everything is shipped: per file its size, its mark, and how far behind it is.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  carbontrail status --json | jq '.files[] | {path, stream, behind_bytes}'\n\n\
+    Ends with 0 when all is well, with 1 when something is behind or failing.")]
+pub(crate) struct Arguments {
+    /// State folder of the shipper, or data folder of `up`.
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Data folder of `up`.
+    #[arg(long, value_name = "DIR", conflicts_with = "state")]
+    data: Option<PathBuf>,
+    /// Configuration file that names the state folder.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Age from which a status counts as left behind by a shipper that ended.
+const STALE_AFTER: Duration = Duration::from_secs(30);
+
+/// Seconds behind that are still "all well": the last lines are always on their way.
+const BEHIND_SECONDS_MAX: u64 = 30;
+
+/// Runs the command.
+///
+/// # Errors
+/// When there is no status, or something is behind or failing.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let folder = folder(arguments)?;
+    let mut status = read(&folder)?;
+    let age = rim::age_of(status.taken_ns);
+    if age > STALE_AFTER {
+        status.files.iter_mut().for_each(look_again);
+    }
+    let mut out = Out::new();
+    if arguments.json {
+        out.line(&serde_json::to_string(&status).context("failed to write the status as JSON")?)?;
+    } else {
+        show(&status, age, &mut out)?;
+    }
+    out.flush()?;
+    match trouble(&status) {
+        Some(trouble) => bail!("{trouble}"),
+        None => Ok(()),
+    }
+}
+
+fn folder(arguments: &Arguments) -> anyhow::Result<PathBuf> {
+    let settings = Settings::load(arguments.config.as_deref())?;
+    let given = arguments.state.clone().or_else(|| arguments.data.clone()).or_else(|| settings.path("ship", "state"));
+    let folder = given.unwrap_or_else(places::state_folder);
+    // `up` keeps the shipper's state inside its data folder; both names of it are understood.
+    let inside = folder.join(places::STATE_IN_DATA);
+    Ok(if rim::is_file(&inside.join(FILE_NAME)) { inside } else { folder })
+}
+
+const FILE_NAME: &str = "status.json";
+
+fn read(folder: &Path) -> anyhow::Result<Status> {
+    let path = folder.join(FILE_NAME);
+    let text = rim::read_text_whole(&path).with_context(|| {
+        format!("no shipper has written a status into `{}`; name its folder with --state", folder.display())
+    })?;
+    serde_json::from_str(&text).with_context(|| format!("`{}` is not a status this version can read", path.display()))
+}
+
+/// The shipper is not running: what was written since counts as behind.
+fn look_again(file: &mut FileStatus) {
+    if let Some(size) = rim::size_of(Path::new(&file.path)).filter(|size| *size > file.size) {
+        file.behind_bytes += size - file.size;
+        file.size = size;
+    }
+}
+
+/// What is not well, in one sentence.
+fn trouble(status: &Status) -> Option<String> {
+    if let Some(error) = &status.last_error {
+        return Some(error.clone());
+    }
+    if let Some(file) = status.files.iter().find(|file| file.last_error.is_some()) {
+        return Some(format!("`{}`: {}", file.path, file.last_error.as_deref().unwrap_or_default()));
+    }
+    match status.link {
+        Link::Down => return Some("the indexer does not answer; the shipper tries again".to_owned()),
+        Link::Unauthorized => return Some("the indexer refuses the token".to_owned()),
+        Link::Fenced => return Some("a newer start of the same agent took over".to_owned()),
+        Link::Starting | Link::Up => {}
+    }
+    let stale = rim::age_of(status.taken_ns) > STALE_AFTER;
+    let behind = |file: &&FileStatus| file.behind_bytes > 0 && (stale || file.behind_seconds > BEHIND_SECONDS_MAX);
+    let files: Vec<&FileStatus> = status.files.iter().filter(behind).collect();
+    let bytes: u64 = files.iter().map(|file| file.behind_bytes).sum();
+    let why = if stale { ", and no shipper is running" } else { "" };
+    (!files.is_empty()).then(|| format!("{} file(s) are behind by {}{why}", files.len(), show_size(bytes)))
+}
+
+fn show(status: &Status, age: Duration, out: &mut Out) -> anyhow::Result<()> {
+    for file in &status.files {
+        let stream = if file.stream.is_empty() { "-" } else { &file.stream };
+        let behind = match file.behind_bytes {
+            0 => "all shipped".to_owned(),
+            bytes => format!("{} behind, {} s", show_size(bytes), file.behind_seconds),
+        };
+        out.line(&format!("{stream:16}  {:>10}  {behind:24}  {}", show_size(file.size), file.path))?;
+        if let Some(error) = &file.last_error {
+            out.line(&format!("{:18}{error}", ""))?;
+        }
+    }
+    for path in &status.left_out {
+        out.line(&format!("left out, older than --since: {path}"))?;
+    }
+    if let Some(progress) = status.progress {
+        let left = progress.seconds_left.map_or("unknown".to_owned(), |seconds| format!("{seconds} s"));
+        out.line(&format!(
+            "older files: {} left at {}/s, time to go {left}",
+            show_size(progress.bytes_left),
+            show_size(progress.bytes_per_second)
+        ))?;
+    }
+    if age > STALE_AFTER {
+        out.line(&format!("no shipper is running here; this is how it stood {} s ago", age.as_secs()))?;
+    }
+    Ok(())
+}
