@@ -7,6 +7,8 @@
 pub(crate) mod file;
 pub(crate) mod options;
 pub(crate) mod places;
+#[cfg(test)]
+mod reference;
 pub(crate) mod units;
 
 use crate::rim;
@@ -88,6 +90,14 @@ impl Settings {
     pub(crate) fn size(&self, table: &'static str, key: &'static str) -> Option<u64> {
         match self.value(table, key) {
             Some(Value::Size(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// A list of texts; `None` when it is not set.
+    pub(crate) fn texts(&self, table: &'static str, key: &'static str) -> Option<Vec<String>> {
+        match self.value(table, key) {
+            Some(Value::Texts(texts)) => Some(texts),
             _ => None,
         }
     }

@@ -23,8 +23,6 @@ pub(crate) enum Value {
     Duration(Duration),
     /// A size in bytes.
     Size(u64),
-    /// Yes or no.
-    Bool(bool),
     /// A list of texts.
     Texts(Vec<String>),
     /// Fixed fields by name.
@@ -118,7 +116,6 @@ impl Reader<'_> {
 fn check(option: &OptionSpec, value: &Spanned<DeValue<'_>>) -> Result<Value, (usize, String)> {
     let at = value.span().start;
     match (&option.kind, value.get_ref()) {
-        (Kind::Bool, DeValue::Boolean(yes)) => Ok(Value::Bool(*yes)),
         (Kind::Paths | Kind::Texts, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok(text.to_string()),
@@ -166,18 +163,18 @@ pub(crate) fn check_text(kind: &Kind, text: &str) -> Result<Value, String> {
         },
         Kind::Duration { min, max } => match units::duration(text)? {
             found if (*min..=*max).contains(&found) => Ok(Value::Duration(found)),
-            _ => Err(format!("{text} is outside of {}", option_limit(kind))),
+            _ => Err(format!("{text} is outside of {}", show_limit(kind))),
         },
         Kind::Size { min, max } => match units::size(text)? {
             found if (*min..=*max).contains(&found) => Ok(Value::Size(found)),
-            _ => Err(format!("{text} is outside of {}", option_limit(kind))),
+            _ => Err(format!("{text} is outside of {}", show_limit(kind))),
         },
-        Kind::Bool | Kind::Paths | Kind::Texts | Kind::Labels => wrong(),
+        Kind::Paths | Kind::Texts | Kind::Labels => wrong(),
     }
 }
 
 /// The limits of a kind, for people.
-pub(crate) fn option_limit(kind: &Kind) -> String {
+pub(crate) fn show_limit(kind: &Kind) -> String {
     match kind {
         Kind::Duration { min, max } => format!("{} to {}", show_duration(*min), show_duration(*max)),
         Kind::Size { min, max } => format!("{} to {}", units::show_size(*min), units::show_size(*max)),

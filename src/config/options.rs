@@ -34,8 +34,6 @@ pub(crate) enum Kind {
         /// Largest.
         max: u64,
     },
-    /// `true` or `false`.
-    Bool,
     /// A table of fixed fields.
     Labels,
 }
@@ -53,7 +51,6 @@ impl Kind {
             Kind::Zone => "time zone",
             Kind::Duration { .. } => "duration (text with a unit)",
             Kind::Size { .. } => "size (text with a unit)",
-            Kind::Bool => "true or false",
             Kind::Labels => "table of texts",
         }
     }
@@ -137,15 +134,43 @@ pub(crate) const ALL: &[OptionSpec] = &[
         "ship",
         "scan_every",
         Kind::Duration { min: SECOND, max: Duration::from_secs(3_600) },
-        "Pause between two scans of the folders that back up the watches of the kernel, which can overflow.",
+        "Pause between two scans of the folders that back up the watches of the kernel, which can overflow. \
+         Lower it on network file systems, which have no watches.",
     )
-    .default("10s"),
+    .default("60s"),
+    option("ship", "include", Kind::Texts, "File names to follow, with `*` and `?`.")
+        .unset("`*.log`, `*.log.*`, `*.out`, `*.out.*`, `*.txt`"),
+    option(
+        "ship",
+        "exclude",
+        Kind::Texts,
+        "File names left alone although `include` names them. The default leaves out compressed archives, locks, \
+         heap dumps and the data files of Atomikos, which are called like logs.",
+    )
+    .unset("`*.gz`, `*.zip`, `*.bz2`, `*.xz`, `*.lck`, `*.hprof`, `*.tmp`, `*.swp`, `tmlog*`"),
+    option(
+        "ship",
+        "memory",
+        Kind::Size { min: 4 * MIB, max: GIB },
+        "Bytes of log held in memory, read and not yet acknowledged; reading stops there until answers come. \
+         The files are the buffer, so more memory only helps on slow links.",
+    )
+    .default("16MiB"),
+    option(
+        "ship",
+        "batch",
+        Kind::Size { min: 64 << 10, max: 8 * MIB },
+        "Bytes of events in one request. Larger ones compress and sync better, smaller ones arrive sooner; \
+         an indexer takes at most 16 MiB.",
+    )
+    .default("4MiB"),
     option("ship", "zone", Kind::Zone, "Zone of local times in files whose products neither print a start banner nor access lines.")
         .unset("the host's own zone"),
     option("ship", "host_name", Kind::Text, "Name of the host in events (`host.name`); for containers, whose own name says nothing.")
         .unset("the host's own name"),
     option("ship", "host_id", Kind::Text, "Id of the host; a state folder found under another one counts as a copy and begins anew.")
         .unset("`/etc/machine-id`, else the host's name"),
+    option("ship", "product", Kind::Text, "Product in events (`service.type`).").unset("what the files and banners tell"),
     option("ship", "service", Kind::Text, "Name of the service in events (`service.name`).").unset("the product found"),
     option("ship", "labels", Kind::Labels, "Fixed fields added to each event, by full name.").unset("none"),
     option("serve", "listen", Kind::Address, "Address to answer on; port 0 picks a free one. Reading is answered on loopback addresses only.")
