@@ -4,11 +4,17 @@ pub mod ast;
 pub mod fields;
 pub mod glob;
 pub mod matcher;
+pub mod names;
 pub mod network;
+pub mod parse;
+mod print;
+#[cfg(test)]
+pub(crate) mod sample;
 pub mod text;
 pub mod time;
 pub mod words;
 
 pub use ast::{Clause, Query, Target, Test};
 pub use matcher::Matcher;
+pub use parse::{Parsed, QueryError, Token, TokenKind, parse, take_apart};
 pub use text::{TestError, TextTest, WordPattern};
