@@ -119,6 +119,7 @@ impl Context {
         self.cut_lines = if cut { piece.rule } else { Lines::default() };
         self.mid_line = piece.end == End::CutInLine;
         self.after_generation = false;
+        self.lock = piece.lock;
         self.head_seen |= piece.head.is_some();
         if let Some(EventTime { utc, offset_minutes, source, zone }) = event.time
             && matches!(source, TimeSource::Parsed | TimeSource::Payload)

@@ -5,6 +5,7 @@ use crate::framing::Piece;
 use crate::head::Head;
 use crate::span::Span;
 use crate::time::{Times, inherited};
+use crate::wrapper::Wrapper;
 use crate::{
     Context, Continues, Dataset, Event, Family, FieldId, FileFacts, Flags, Level, Offset, Zone, dataset, zone,
 };
@@ -16,6 +17,8 @@ pub(crate) struct Maker {
     fields: Fields,
     times: Times,
     dataset: Option<Dataset>,
+    /// The lines of a wrapped event without their wrapping.
+    inside: Vec<u8>,
     /// The zone that the last event made known.
     banner: Option<Zone>,
 }
@@ -35,7 +38,7 @@ impl Maker {
             fields: Vec::new(),
         };
         let dataset = dataset::of_name(&facts.name);
-        Maker { event, fields: Fields::default(), times: Times::new(), dataset, banner: None }
+        Maker { event, fields: Fields::default(), times: Times::new(), dataset, inside: Vec::new(), banner: None }
     }
 
     /// The event that `piece` with the bytes `bytes` at `offset` is, and the zone that it tells.
@@ -49,12 +52,9 @@ impl Maker {
         self.fields.begin(std::mem::take(&mut self.event.fields));
         self.banner = None;
         let head = piece.head.as_ref();
-        let level = match head {
-            Some(head) => self.fill(head, bytes),
-            None => {
-                self.fields.span(FieldId::MESSAGE, trimmed(bytes, 0, bytes.len()));
-                Level::Unknown
-            }
+        let level = match piece.wrapper {
+            Wrapper::None => self.fill(head, bytes),
+            wrapper => self.fill_wrapped(wrapper, head, bytes),
         };
         let time = head.and_then(|h| self.times.of_stamp(&h.stamp, context)).or_else(|| inherited(context));
         self.event = Event {
@@ -72,7 +72,11 @@ impl Maker {
         (&self.event, &mut self.banner)
     }
 
-    fn fill(&mut self, head: &Head, bytes: &[u8]) -> Level {
+    fn fill(&mut self, head: Option<&Head>, bytes: &[u8]) -> Level {
+        let Some(head) = head else {
+            self.fields.span(FieldId::MESSAGE, trimmed(bytes, 0, bytes.len()));
+            return Level::Unknown;
+        };
         match head.family {
             Family::AccessPt | Family::AccessTc => {
                 access::fill(head, bytes, &mut self.fields);
@@ -84,5 +88,20 @@ impl Maker {
                 level
             }
         }
+    }
+
+    /// Fills from the inside of the lines; what is no span of the file's own bytes becomes a literal.
+    fn fill_wrapped(&mut self, wrapper: Wrapper, head: Option<&Head>, bytes: &[u8]) -> Level {
+        let mut inside = std::mem::take(&mut self.inside);
+        inside.clear();
+        for line in bytes.split_inclusive(|b| *b == b'\n') {
+            wrapper.unwrap_into(line, &mut inside);
+        }
+        let level = self.fill(head, &inside);
+        let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |i| i + 1);
+        let skip = wrapper.slice_of(&bytes[..first]);
+        self.fields.unwrapped(&inside, skip.map(|skip| (skip, first - skip)));
+        self.inside = inside;
+        level
     }
 }

@@ -42,6 +42,21 @@ impl Fields {
         }
     }
 
+    /// Makes spans of `inside` spans of the file's bytes: those of the first line, which stands `skip` bytes
+    /// into them and is `len` bytes long; all others become literals.
+    pub(crate) fn unwrapped(&mut self, inside: &[u8], first: Option<(usize, usize)>) {
+        for field in &mut self.list {
+            let Value::Span { start, len } = field.value else { continue };
+            let span = Span { start, len };
+            match first {
+                Some((skip, line)) if span.end() <= line => {
+                    field.value = Value::Span { start: start + skip as u32, len };
+                }
+                _ => field.value = Value::Literal(String::from_utf8_lossy(span.of(inside)).into()),
+            }
+        }
+    }
+
     pub(crate) fn int(&mut self, id: FieldId, value: i64) {
         self.list.push(Field { id, value: Value::Int(value) });
     }

@@ -7,8 +7,9 @@
 //!
 //! The framer knows nothing but the open event; all that outlives it is in [`Context`].
 
-use crate::head::{self, Head, WINDOW};
-use crate::{Context, Flags};
+use crate::head::{self, Fixed, Head, WINDOW};
+use crate::wrapper::{self, Wrapper};
+use crate::{Context, Family, Flags, heads};
 
 /// The largest event (protocol rule 15).
 pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -39,6 +40,10 @@ pub(crate) struct Piece {
     pub(crate) rule: Lines,
     /// Goes on from what was cut before it.
     pub(crate) continues: bool,
+    /// The family that the file is fixed to after it.
+    pub(crate) lock: Option<Family>,
+    /// How its lines are wrapped; the head's places count within the first line's inside.
+    pub(crate) wrapper: Wrapper,
     pub(crate) end: End,
     pub(crate) flags: Flags,
 }
@@ -66,6 +71,8 @@ pub(crate) struct Framer {
     lines: u32,
     /// Set once the first line is decided; it may still have to be taken in (`line` is 0 until then).
     first: Option<First>,
+    /// The family that configuration fixes the file to.
+    configured: Option<Family>,
 }
 
 /// What the first line of the open event is.
@@ -74,11 +81,13 @@ struct First {
     head: Option<Head>,
     rule: Lines,
     continues: bool,
+    lock: Option<Family>,
+    wrapper: Wrapper,
 }
 
 impl Framer {
-    pub(crate) fn new() -> Framer {
-        Framer { line: 0, searched: 0, known_end: 0, lines: 0, first: None }
+    pub(crate) fn new(configured: Option<Family>) -> Framer {
+        Framer { line: 0, searched: 0, known_end: 0, lines: 0, first: None, configured }
     }
 
     /// The next piece of `buffer[start..]` that is complete. `cut` is a place in `buffer` after `start`.
@@ -88,7 +97,7 @@ impl Framer {
         let bytes = cut.map_or(bytes, |c| &bytes[..c]);
         if self.searched.max(self.known_end) > bytes.len() {
             // A cut behind what was already looked at: begin the event again.
-            *self = Framer::new();
+            *self = Framer::new(self.configured);
         }
         loop {
             let newline = match self.known_end {
@@ -117,19 +126,20 @@ impl Framer {
     /// Decides the line `self.line..end`; gives the piece that it closes.
     fn take_line(&mut self, bytes: &[u8], end: usize, context: &Context) -> Option<Piece> {
         let line = content(&bytes[self.line..end]);
+        let fixed = self.fixed(context);
         let Some(first) = self.first else {
-            let first = First::decide(line, context);
+            let first = First::decide(line, fixed, context);
             self.first = Some(first);
             return self.take_in(bytes, end, first.rule);
         };
         if self.line == 0 {
             return self.take_in(bytes, end, first.rule);
         }
-        let head = head::recognise(line);
-        if head.is_some() || first.rule == Lines::Joined && !joins(line) {
+        let look = Look::at(line, fixed);
+        if look.head.is_some() || first.rule == Lines::Joined && !look.joins {
             let size = self.line;
             let piece = self.close(bytes, size, End::Closed);
-            self.first = Some(head.map_or(First::TEXT, First::of_head));
+            self.first = Some(First::of_look(look, first.lock));
             match bytes[end - 1] {
                 b'\n' => self.known_end = end - size,
                 _ => self.searched = end - size,
@@ -137,6 +147,18 @@ impl Framer {
             return Some(piece);
         }
         self.take_in(bytes, end, first.rule)
+    }
+
+    /// Which heads the next line may have, given the open event and what lies before it.
+    fn fixed(&self, context: &Context) -> Fixed {
+        let lock = self.first.as_ref().map_or(context.lock, |f| f.lock);
+        let head = context.head_seen || self.first.is_some_and(|f| f.head.is_some());
+        match (self.configured, lock) {
+            (Some(family), _) => Fixed::Configured(family),
+            (None, Some(family)) => Fixed::Content(family),
+            (None, None) if head => Fixed::No,
+            (None, None) => Fixed::Open,
+        }
     }
 
     /// Adds the line up to `end` to the open event, unless that makes it too large.
@@ -169,10 +191,12 @@ impl Framer {
             head: first.head,
             rule: first.rule,
             continues: first.continues,
+            lock: first.lock,
+            wrapper: first.wrapper,
             end,
             flags: Flags::default(),
         };
-        *self = Framer::new();
+        *self = Framer::new(self.configured);
         piece
     }
 
@@ -196,6 +220,8 @@ impl Framer {
             head: first.head,
             rule: first.rule,
             continues: first.continues,
+            lock: first.lock,
+            wrapper: first.wrapper,
             end: End::CutAtLine,
             flags: Flags::PROVISIONAL,
         };
@@ -212,26 +238,62 @@ impl Framer {
 
 impl First {
     /// A line that is no head and goes on from nothing.
-    const TEXT: First = First { head: None, rule: Lines::Joined, continues: false };
+    const TEXT: First = First { head: None, rule: Lines::Joined, continues: false, lock: None, wrapper: Wrapper::None };
 
     /// What an event's first line is, given what lies before it.
-    fn decide(line: &[u8], context: &Context) -> First {
+    fn decide(line: &[u8], fixed: Fixed, context: &Context) -> First {
+        let mut text = First { lock: context.lock, ..First::TEXT };
         if context.mid_line {
-            return First { head: None, rule: context.cut_lines, continues: true };
+            return First { rule: context.cut_lines, continues: true, ..text };
         }
-        if let Some(head) = head::recognise(line) {
-            return First::of_head(head);
+        let look = Look::at(line, fixed);
+        if look.head.is_some() {
+            return First::of_look(look, context.lock);
         }
+        text.wrapper = look.wrapper;
         let after_cut = context.cut.is_some() || context.after_generation;
         match context.cut_lines {
-            Lines::All if after_cut => First { head: None, rule: Lines::All, continues: true },
-            _ => First { continues: after_cut && joins(line), ..First::TEXT },
+            Lines::All if after_cut => First { rule: Lines::All, continues: true, ..text },
+            _ => First { continues: after_cut && look.joins, ..text },
         }
     }
 
-    fn of_head(head: Head) -> First {
+    /// The first line of an event that goes on from nothing.
+    fn of_look(look: Look, lock: Option<Family>) -> First {
+        let text = First { lock, wrapper: look.wrapper, ..First::TEXT };
+        let Some(head) = look.head else { return text };
         let rule = if head.is_single_line() { Lines::None } else { Lines::All };
-        First { head: Some(head), rule, continues: false }
+        let lock = lock.or_else(|| heads::fixed::locks(head.family).then_some(head.family));
+        First { head: Some(head), rule, lock, ..text }
+    }
+}
+
+/// What one look at a line tells.
+struct Look {
+    head: Option<Head>,
+    wrapper: Wrapper,
+    /// It cannot stand alone (protocol rule 14).
+    joins: bool,
+}
+
+impl Look {
+    fn at(line: &[u8], fixed: Fixed) -> Look {
+        if let Some(head) = head::recognise_in(line, fixed) {
+            return Look { head: Some(head), wrapper: Wrapper::None, joins: false };
+        }
+        let wrapper = wrapper::of_line(line);
+        if wrapper == Wrapper::None {
+            return Look { head: None, wrapper, joins: joins(line) };
+        }
+        let window = &line[..line.len().min(WINDOW)];
+        if let Some(skip) = wrapper.slice_of(window) {
+            let inside = &window[skip..];
+            return Look { head: head::recognise_in(inside, fixed), wrapper, joins: joins(inside) };
+        }
+        let mut inside = Vec::new();
+        wrapper.unwrap_into(window, &mut inside);
+        let inside = content(&inside);
+        Look { head: head::recognise_in(inside, fixed), wrapper, joins: joins(inside) }
     }
 }
 

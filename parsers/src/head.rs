@@ -8,6 +8,9 @@ use crate::heads;
 use crate::span::Span;
 use crate::stamp::Stamp;
 
+#[cfg(test)]
+mod tests;
+
 /// How much of a line decides whether it is a head.
 pub(crate) const WINDOW: usize = 64 * 1024;
 
@@ -55,19 +58,108 @@ impl Head {
         }
     }
 
+    /// The head with all places moved `by` bytes to the right.
+    fn moved(mut self, by: usize) -> Head {
+        let by = by as u32;
+        for span in [
+            &mut self.level,
+            &mut self.logger,
+            &mut self.thread,
+            &mut self.tenant,
+            &mut self.domain,
+            &mut self.user,
+            &mut self.app,
+            &mut self.server,
+            &mut self.correlation,
+            &mut self.artifact,
+            &mut self.peer,
+            &mut self.forwarded,
+        ] {
+            span.start += by;
+        }
+        self.message += by;
+        self
+    }
+
     /// Whether events of this shape are one line long by their format.
     pub(crate) fn is_single_line(&self) -> bool {
         matches!(self.family, Family::AccessPt | Family::AccessTc)
     }
 }
 
-/// The head that `line` (without its line end) is, if it is one.
+/// The head that `line` (without its line end) is in any file, if it is one.
 pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
     let line = &line[..line.len().min(WINDOW)];
-    match line.first()? {
-        b'T' if line.starts_with(b"TID: ") => heads::tid::recognise(line).or_else(|| heads::access::recognise(line)),
-        b'[' if line.starts_with(b"[20") => heads::bracket::recognise(line).or_else(|| heads::access::recognise(line)),
-        b' ' | b'\t' => None,
-        _ => heads::access::recognise(line),
+    let found = match line.first()? {
+        b' ' | b'\t' | b'\r' => return None,
+        b'T' if line.starts_with(b"TID: ") => heads::tid::recognise(line),
+        b'T' => heads::governance(line),
+        b'[' if line.starts_with(b"[20") => heads::bracket::recognise(line),
+        b'0'..=b'9' => heads::digits::recognise(line),
+        _ => None,
+    };
+    // The last two shapes leave an access line its due.
+    found.or_else(|| heads::access::recognise(line)).or_else(|| match line.first()? {
+        b'!' => heads::equinox(line),
+        b'[' => heads::bracket::odd(line),
+        _ => None,
+    })
+}
+
+/// Words that WSO2's own guides for containers make users put before a head.
+const MARKERS: [&[u8]; 11] = [
+    b"CARBON ",
+    b"AUDIT ",
+    b"HTTP ",
+    b"CREL ",
+    b"TRACE ",
+    b"METRIC ",
+    b"SERV ",
+    b"API ",
+    b"ERR ",
+    b"ATOM ",
+    b"mi-analytics : ",
+];
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// The head that `line` is as it stands, or behind a marker or a byte order mark.
+fn recognise_marked(line: &[u8]) -> Option<Head> {
+    recognise(line).or_else(|| {
+        let skip = match line.first()? {
+            b'A' | b'C' | b'E' | b'H' | b'M' | b'S' | b'T' | b'm' => {
+                MARKERS.iter().find(|m| line.starts_with(m))?.len()
+            }
+            0xef if line.starts_with(BYTE_ORDER_MARK) => BYTE_ORDER_MARK.len(),
+            _ => return None,
+        };
+        recognise(&line[skip..]).map(|head| head.moved(skip))
+    })
+}
+
+/// Which heads a file has besides those of any file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fixed {
+    /// None yet; a line may still fix it.
+    Open,
+    /// None.
+    No,
+    /// Those of this family, found in the file.
+    Content(Family),
+    /// Those of this family and no others, by configuration.
+    Configured(Family),
+}
+
+/// The head that `line` is in a file fixed like that.
+pub(crate) fn recognise_in(line: &[u8], fixed: Fixed) -> Option<Head> {
+    let window = &line[..line.len().min(WINDOW)];
+    match fixed {
+        Fixed::No => recognise_marked(line),
+        Fixed::Open => recognise_marked(line).or_else(|| heads::fixed::begins(window)),
+        Fixed::Content(family) => recognise_marked(line).or_else(|| heads::fixed::recognise(window, family)),
+        Fixed::Configured(family) if heads::fixed::locks(family) && family != Family::Enforcer => {
+            heads::fixed::recognise(window, family)
+        }
+        Fixed::Configured(family) => recognise_marked(line).filter(|h| h.family == family),
     }
 }

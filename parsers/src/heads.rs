@@ -1,5 +1,81 @@
 //! One module for each group of head shapes that begin alike.
+//!
+//! Within a group the shapes are tried in a fixed order and the first that fits wins; which shape a line has
+//! must not depend on where it stands.
 
 pub(crate) mod access;
 pub(crate) mod bracket;
+pub(crate) mod digits;
+pub(crate) mod fixed;
 pub(crate) mod tid;
+
+use crate::Family;
+use crate::head::Head;
+use crate::level;
+use crate::span::{Cursor, Span};
+use crate::stamp::{self, Stamp};
+
+/// `ThreadID: [id] TenantID: [tenant] [time] LVL {logger} - `.
+pub(crate) fn governance(line: &[u8]) -> Option<Head> {
+    let mut c = Cursor::new(line, 0);
+    if !c.take(b"ThreadID: ") {
+        return None;
+    }
+    let thread = c.bracket()?;
+    if !c.take(b" TenantID: ") {
+        return None;
+    }
+    let tenant = c.bracket()?;
+    if !c.take_byte(b' ') {
+        return None;
+    }
+    let stamp = stamp::bracketed(&mut c)?;
+    let mut head = Head { thread, tenant, ..Head::new(Family::Governance, stamp) };
+    head.level = level::take(&mut c)?;
+    tid::logger(&mut c, &mut head)?;
+    tid::dash(&mut c, &mut head, b" - ")
+}
+
+/// `!SESSION `, `!ENTRY `, `!SUBENTRY ` of the OSGi framework log. The time stands at the end, before the
+/// dashes of a session.
+pub(crate) fn equinox(line: &[u8]) -> Option<Head> {
+    let mut c = Cursor::new(line, 0);
+    let session = c.take(b"!SESSION ");
+    let nested = !session && c.take(b"!SUBENTRY ");
+    if !session && !nested && !c.take(b"!ENTRY ") {
+        return None;
+    }
+    let mut head = Head { message: c.at as u32, ..Head::new(Family::Equinox, Stamp::default()) };
+    if session {
+        head.stamp = unbracketed(&mut c).unwrap_or_default();
+        return Some(head);
+    }
+    if nested {
+        word(&mut c);
+    }
+    head.logger = word(&mut c);
+    head.level = word(&mut c);
+    word(&mut c);
+    head.stamp = unbracketed(&mut c).unwrap_or_default();
+    Some(head)
+}
+
+/// Date, blank, clock, fraction without brackets.
+fn unbracketed(c: &mut Cursor<'_>) -> Option<Stamp> {
+    let mut stamp = Stamp { day: stamp::date(c)?, ..Stamp::default() };
+    if !c.take_byte(b' ') {
+        return None;
+    }
+    stamp::clock(c, &mut stamp)?;
+    stamp::fraction(c, 9, &mut stamp)?;
+    Some(stamp)
+}
+
+/// What stands up to the next blank, which is passed over.
+pub(crate) fn word(c: &mut Cursor<'_>) -> Span {
+    let len = memchr::memchr(b' ', c.rest()).unwrap_or(c.rest().len());
+    let span = Span::new(c.at, c.at + len);
+    c.at += len;
+    c.take_byte(b' ');
+    span
+}

@@ -19,6 +19,7 @@ mod parser;
 mod span;
 mod stamp;
 mod time;
+mod wrapper;
 mod zone;
 
 pub use context::{Context, ContextError, FileFacts, Input, InputAt, Zone};

@@ -125,7 +125,7 @@ fn inputs_for(size: usize, places: &[(usize, u8)]) -> Vec<InputAt> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_split_gives_the_same_events(doc in document(), a in any::<prop::sample::Index>(), b in any::<prop::sample::Index>(),

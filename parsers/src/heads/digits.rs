@@ -1,0 +1,117 @@
+//! Heads that begin with a bare date or clock: the gateway's and ESB's own files, correlation logs, the
+//! diagnostics tool.
+
+use super::bracket::threaded;
+use crate::Family;
+use crate::head::Head;
+use crate::span::{Cursor, Span};
+use crate::stamp::{self, Stamp, day_of};
+
+pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
+    match line {
+        [_, b':', ..] | [_, _, b':', ..] => gwtrace(line),
+        [b'2', b'0', _, _, b'-', ..] => dated(line),
+        [_, _, b'-', _, _, b'-', ..] => mi_otel(line),
+        _ => None,
+    }
+}
+
+/// Time without date: traces, metrics, analytics. The date comes from the payload or the file.
+fn gwtrace(line: &[u8]) -> Option<Head> {
+    let mut c = Cursor::new(line, 0);
+    let mut stamp = Stamp::default();
+    stamp::clock(&mut c, &mut stamp)?;
+    stamp::fraction(&mut c, 4, &mut stamp)?;
+    c.take_byte(b' ').then_some(())?;
+    threaded(c, Head::new(Family::Gwtrace, stamp))
+}
+
+/// `MM-dd-yyyy-time [ip-host] [thread]LVL text`.
+fn mi_otel(line: &[u8]) -> Option<Head> {
+    let mut c = Cursor::new(line, 0);
+    let month = two(&mut c)?;
+    c.take_byte(b'-').then_some(())?;
+    let day = two(&mut c)?;
+    c.take(b"-20").then_some(())?;
+    let year = 2000 + two(&mut c)?;
+    c.take_byte(b'-').then_some(())?;
+    let mut stamp = Stamp { day: day_of(year, month, day), ..Stamp::default() };
+    stamp::clock(&mut c, &mut stamp)?;
+    stamp::fraction(&mut c, 4, &mut stamp)?;
+    c.take_byte(b' ').then_some(())?;
+    threaded(c, Head::new(Family::MiOtel, stamp))
+}
+
+/// Two digits, whatever follows.
+fn two(c: &mut Cursor<'_>) -> Option<u32> {
+    match c.rest() {
+        [a @ b'0'..=b'9', b @ b'0'..=b'9', ..] => {
+            c.at += 2;
+            Some(u32::from(a - b'0') * 10 + u32::from(b - b'0'))
+        }
+        _ => None,
+    }
+}
+
+fn dated(line: &[u8]) -> Option<Head> {
+    let mut c = Cursor::new(line, 0);
+    let mut stamp = Stamp { day: stamp::date(&mut c)?, ..Stamp::default() };
+    let blank = c.take_byte(b' ');
+    let t = !blank && c.take_byte(b'T');
+    let clock = c.at;
+    stamp::clock(&mut c, &mut stamp)?;
+    if stamp::fraction(&mut c, 4, &mut stamp).is_none() {
+        let padded = c.at - clock == 8;
+        return if blank && padded { diagtool(c, Head::new(Family::Diagtool, stamp)) } else { None };
+    }
+    if c.take_byte(b'|') {
+        return if t { None } else { corr(c, Head::new(Family::Corr, stamp)) };
+    }
+    if !(blank || t) || !c.take_byte(b' ') {
+        return None;
+    }
+    threaded(c, Head::new(Family::Gwerr, stamp))
+}
+
+/// `correlation id|thread|text`, or with `Tenant:domain` between them.
+fn corr(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
+    head.correlation = piped(&mut c)?;
+    head.thread = piped(&mut c)?;
+    if head.thread.of(c.line).starts_with(b"Tenant:") {
+        let mut t = c;
+        if let Some(thread) = piped(&mut t) {
+            head.domain = Span { start: head.thread.start + 7, len: head.thread.len - 7 };
+            head.thread = thread;
+            c = t;
+        }
+    }
+    head.message = c.at as u32;
+    Some(head)
+}
+
+/// What stands up to the next pipe, which is passed over.
+fn piped(c: &mut Cursor<'_>) -> Option<Span> {
+    let len = memchr::memchr(b'|', c.rest())?;
+    let span = Span::new(c.at, c.at + len);
+    c.at += len + 1;
+    Some(span)
+}
+
+/// ` Class [LEVEL] text`.
+fn diagtool(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
+    c.take_byte(b' ').then_some(())?;
+    let len = c.rest().iter().take_while(|b| !matches!(b, b' ' | b'[')).count();
+    if len == 0 {
+        return None;
+    }
+    head.logger = Span::new(c.at, c.at + len);
+    c.at += len;
+    c.take_byte(b' ').then_some(())?;
+    head.level = c.bracket()?;
+    let word = head.level.of(c.line);
+    if word.is_empty() || !word.iter().all(u8::is_ascii_uppercase) || !c.take_byte(b' ') {
+        return None;
+    }
+    head.message = c.at as u32;
+    Some(head)
+}
