@@ -4,6 +4,7 @@
 pub mod corpus;
 pub mod dice;
 pub mod local_time;
+pub mod measure;
 pub mod stacks;
 pub mod templates;
 pub mod writer;
