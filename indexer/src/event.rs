@@ -20,7 +20,8 @@ pub struct StreamInfo {
     pub factors: Factors,
 }
 
-/// One event in the store. `body.time` is kept as sent; [`StoredEvent::time`] is what it is ordered by.
+/// One event in the store. `body.time` is kept as sent; an event sent without one gets it here, and its source
+/// says from where. [`StoredEvent::time`] is what it is ordered by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredEvent {
     /// Its stream's facts.

@@ -2,5 +2,11 @@
 //! core that moves events from one to the other ([`core`]).
 
 pub mod core;
+mod manifest;
+mod marks;
+mod memory;
+pub mod naive;
+mod recovery;
 pub mod segment;
 pub mod snapshot;
+mod wal;

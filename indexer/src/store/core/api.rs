@@ -2,6 +2,7 @@
 
 use crate::access::Source;
 use crate::event::StoredEvent;
+pub use crate::store::recovery::ReplayError;
 use crate::store::segment::SegmentBuilder;
 use crate::store::snapshot::PartitionKey;
 use outside::{Clock, Files, Rng};
@@ -43,6 +44,8 @@ pub struct StoreConfig {
     pub day_bytes: u64,
     /// How long a refused sender is asked to wait.
     pub retry_after: Duration,
+    /// Id of this host: a shipper with another one is remote, and its clock may confirm ours (protocol rule 37).
+    pub host_id: Option<String>,
 }
 
 impl Default for StoreConfig {
@@ -62,6 +65,7 @@ impl Default for StoreConfig {
             provisional_event_bytes: 64 << 10,
             day_bytes: 5 << 30,
             retry_after: Duration::from_secs(1),
+            host_id: None,
         }
     }
 }
@@ -234,6 +238,12 @@ pub enum OpenError {
         /// What to do.
         advice: &'static str,
     },
+    /// The WAL cannot be opened.
+    #[error("failed to open the write-ahead log")]
+    Wal(#[source] seglog::OpenError),
+    /// The WAL cannot be read.
+    #[error("failed to replay the write-ahead log")]
+    Replay(#[source] ReplayError),
     /// A segment cannot be opened.
     #[error("failed to open a segment")]
     Segment(#[source] crate::store::segment::SegmentError),

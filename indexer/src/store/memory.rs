@@ -1,0 +1,115 @@
+//! The newest lines of one partition, and what is known of it on disk.
+//!
+//! Events are in memory until a segment holds them: in `blocks`, or in `sealed` while that segment is built.
+//! Blocks are merged like the digits of a binary counter, so that a query walks few of them and each event's
+//! pointer is copied a handful of times.
+
+use super::manifest::Listed;
+use super::segment::Segment;
+use super::snapshot::PartitionView;
+use crate::event::StoredEvent;
+use seglog::Position;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Events of one partition, as they came.
+pub(crate) type Block = Arc<[Arc<StoredEvent>]>;
+
+/// Blocks of newest lines.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    pub(crate) blocks: Vec<Block>,
+    pub(crate) events: u64,
+    pub(crate) raw_bytes: u64,
+    /// Record of the first event, and when it came.
+    pub(crate) first: Option<(Position, Duration)>,
+}
+
+impl Blocks {
+    pub(crate) fn push(&mut self, events: Vec<Arc<StoredEvent>>, position: Position, now: Duration) {
+        if events.is_empty() {
+            return;
+        }
+        self.first.get_or_insert((position, now));
+        self.events += events.len() as u64;
+        self.raw_bytes += events.iter().map(|event| event.raw.len() as u64).sum::<u64>();
+        let mut block: Block = events.into();
+        while let Some(last) = self.blocks.pop_if(|last| last.len() <= block.len()) {
+            block = last.iter().chain(block.iter()).cloned().collect();
+        }
+        self.blocks.push(block);
+    }
+}
+
+/// A segment in the making.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) blocks: Blocks,
+    pub(crate) name: String,
+    /// The partition's events of records up to here are in it or in earlier segments.
+    pub(crate) up_to: Position,
+}
+
+/// One partition.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    /// Inside the data folder; `None` until the root names it.
+    pub(crate) folder: Option<PathBuf>,
+    /// Events of records up to here belong to an earlier, removed partition of the same day.
+    pub(crate) from: Position,
+    /// Events of records up to here are in segments.
+    pub(crate) position: Position,
+    pub(crate) segments: Vec<(Listed, Arc<dyn Segment>)>,
+    pub(crate) sealed: Option<Sealed>,
+    pub(crate) memory: Blocks,
+    pub(crate) next_segment: u64,
+    /// No flush before this, after one failed.
+    pub(crate) retry_at: Option<Duration>,
+}
+
+impl Partition {
+    /// A partition whose first event stands in a record after `from`.
+    pub(crate) fn new(from: Position) -> Partition {
+        Partition {
+            folder: None,
+            from,
+            position: from,
+            segments: Vec::new(),
+            sealed: None,
+            memory: Blocks::default(),
+            next_segment: 1,
+            retry_at: None,
+        }
+    }
+
+    /// The oldest record with events that are in memory only.
+    pub(crate) fn oldest_in_memory(&self) -> Option<Position> {
+        let sealed = self.sealed.as_ref().and_then(|sealed| sealed.blocks.first);
+        sealed.or(self.memory.first).map(|(position, _)| position)
+    }
+
+    /// Blocks in memory, oldest first.
+    pub(crate) fn blocks(&self) -> impl Iterator<Item = &Block> {
+        let sealed = self.sealed.iter().flat_map(|sealed| &sealed.blocks.blocks);
+        sealed.chain(&self.memory.blocks)
+    }
+
+    /// Events and raw bytes, in memory and on disk.
+    pub(crate) fn size(&self) -> (u64, u64) {
+        let memory = self.sealed.iter().map(|sealed| &sealed.blocks).chain([&self.memory]);
+        let memory = memory.map(|blocks| (blocks.events, blocks.raw_bytes));
+        let disk = self.segments.iter().map(|(listed, _)| (listed.meta.events, listed.meta.raw_bytes));
+        memory.chain(disk).fold((0, 0), |(events, bytes), (e, b)| (events + e, bytes + b))
+    }
+
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.segments.iter().map(|(listed, _)| listed.meta.disk_bytes).sum()
+    }
+
+    /// Puts what it holds into its view; provisional events stay as they are.
+    pub(crate) fn show(&self, view: &mut PartitionView) {
+        view.memory = self.blocks().cloned().collect();
+        view.segments = self.segments.iter().map(|(_, segment)| Arc::clone(segment)).collect();
+    }
+}
