@@ -1,5 +1,7 @@
 //! All tests that need more than one crate, in one binary: it links once.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::print_stderr, reason = "what a test met is shown beside its result")]
 #![allow(clippy::disallowed_methods, reason = "tests look at real files and start real processes")]
 
+// mod end_to_end; mod proxy; — with `serve` and `ship`.
 mod tidy;

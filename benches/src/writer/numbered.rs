@@ -161,7 +161,7 @@ const CONTINUATIONS: &[&str] = &[
     "",
     "<soapenv:Body><count>1</count></soapenv:Body>",
     "  {\"state\": \"open\", \"entries\": []}",
-    "Caused by: java.lang.IllegalStateException: counted twice",
+    "Caused by: java.lang.IllegalStateException: noted twice",
     "Nested Exception:- none",
     "Grüße aus Kolombo, 日本",
 ];

@@ -1,0 +1,240 @@
+//! Real processes, real files, real rotation: a writer whose events carry numbers, `ship` and `serve` killed again
+//! and again at random moments, answers lost on the way. At the end each file comes back byte for byte from the
+//! search of its stream, and each number is found once.
+//!
+//! The test counts what it met, and fails when one of the things it is for never happened.
+
+use crate::proxy::Proxy;
+use benches::dice::Dice;
+use benches::measure::process::Process;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const KILLS_EACH: u32 = 30;
+const KILLS_IN_FLIGHT: u32 = 10;
+const RESENDS: u64 = 10;
+/// When all was met the storm ends; it must end before this in any case.
+const STORM_MAX: Duration = Duration::from_secs(150);
+const WRITING_SECONDS: u64 = 75;
+const FINISH_MAX: Duration = Duration::from_secs(120);
+
+/// Folder of the built binaries, built now if they are not up to date.
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let folder = test.parent().and_then(Path::parent).unwrap().to_owned();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "-p", "carbontrail", "-p", "benches", "--bins"]);
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success(), "the binaries do not build");
+    folder
+}
+
+/// The folders and addresses of one run.
+struct Stage {
+    bin: PathBuf,
+    logs: PathBuf,
+    data: String,
+    state: String,
+    token: String,
+    server: SocketAddr,
+    proxy: Proxy,
+}
+
+impl Stage {
+    fn new(root: &Path, seed: u64) -> Stage {
+        let bin = binaries();
+        let data = root.join("data").display().to_string();
+        let made = run(&bin, &["token", "create", "--agent", "--owner", "local", "--env", "default", "--data", &data]);
+        let token = root.join("token");
+        fs::write(&token, made).unwrap();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        Stage {
+            bin,
+            logs: root.join("logs"),
+            data,
+            state: root.join("state").display().to_string(),
+            token: token.display().to_string(),
+            server,
+            proxy: Proxy::start(server, seed),
+        }
+    }
+
+    fn serve(&self) -> Process {
+        let listen = self.server.to_string();
+        let arguments = ["serve", "--data", &self.data, "--listen", &listen];
+        Process::start_server(&self.bin.join("carbontrail"), &arguments).unwrap().0
+    }
+
+    fn ship(&self, more: &[&str]) -> Process {
+        let (logs, to) = (self.logs.display().to_string(), format!("http://{}", self.proxy.address));
+        let mut arguments = vec!["ship", &logs, "--to", &to, "--token-file", &self.token, "--state", &self.state];
+        arguments.extend(more);
+        Process::start(&self.bin.join("carbontrail"), &arguments).unwrap()
+    }
+
+    fn search(&self, query: &str) -> Vec<u8> {
+        let server = format!("http://{}", self.server);
+        run(&self.bin, &["search", query, "--server", &server, "--format", "raw"])
+    }
+}
+
+/// Standard output of a `carbontrail` command that must succeed.
+fn run(bin: &Path, arguments: &[&str]) -> Vec<u8> {
+    let mut command = Command::new(bin.join("carbontrail"));
+    let output = command.args(arguments).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "carbontrail {} ended with {}", arguments.join(" "), output.status);
+    output.stdout
+}
+
+/// What the storm met.
+#[derive(Debug, Default)]
+struct Met {
+    shipper_kills: u32,
+    indexer_kills: u32,
+    kills_in_flight: u32,
+}
+
+impl Met {
+    fn enough(&self, resends: u64) -> bool {
+        self.shipper_kills >= KILLS_EACH
+            && self.indexer_kills >= KILLS_EACH
+            && self.kills_in_flight >= KILLS_IN_FLIGHT
+            && resends >= RESENDS
+    }
+}
+
+fn storm(stage: &Stage, writer: &mut Process, dice: &mut Dice) -> Met {
+    let (mut serve, mut ship) = (stage.serve(), stage.ship(&[]));
+    let (mut met, started) = (Met::default(), Instant::now());
+    let resends =
+        || stage.proxy.seen.covered.load(Ordering::Relaxed) + stage.proxy.seen.refused.load(Ordering::Relaxed);
+    while started.elapsed() < STORM_MAX && !(met.enough(resends()) && writer.ended().unwrap().is_some()) {
+        thread::sleep(Duration::from_millis(dice.between(150, 1_600)));
+        let in_flight = stage.proxy.seen.in_flight.load(Ordering::SeqCst) > 0;
+        met.kills_in_flight += u32::from(in_flight);
+        if dice.chance(5_000) {
+            assert!(ship.ended().unwrap().is_none(), "ship ended by itself");
+            ship.kill().unwrap();
+            thread::sleep(Duration::from_millis(dice.between(0, 300)));
+            ship = stage.ship(&[]);
+            met.shipper_kills += 1;
+        } else {
+            assert!(serve.ended().unwrap().is_none(), "serve ended by itself");
+            serve.kill().unwrap();
+            thread::sleep(Duration::from_millis(dice.between(0, 300)));
+            serve = stage.serve();
+            met.indexer_kills += 1;
+        }
+    }
+    ship.kill().unwrap();
+    serve.kill().unwrap();
+    met
+}
+
+#[test]
+fn every_byte_arrives_once_through_kills_of_both_sides() {
+    let seed = std::env::var("CARBONTRAIL_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);
+    let root = tempfile::tempdir().unwrap();
+    let stage = Stage::new(root.path(), seed);
+    let out = stage.logs.display().to_string();
+    let (seconds, seed_text) = (WRITING_SECONDS.to_string(), seed.to_string());
+    let write = ["--out", &out, "--numbered", "--files", "3", "--rate", "900", "--rotate-every-ms", "4000"];
+    let write = [&write[..], &["--seconds", &seconds, "--seed", &seed_text]].concat();
+    fs::create_dir_all(&stage.logs).unwrap();
+    let mut writer = Process::start(&stage.bin.join("carbon-writer"), &write).unwrap();
+
+    let met = storm(&stage, &mut writer, &mut Dice::new(seed));
+    assert!(writer.finish(FINISH_MAX).unwrap().0.success(), "the writer failed");
+
+    stage.proxy.seen.gentle.store(true, Ordering::Relaxed);
+    let serve = stage.serve();
+    let (status, _) = stage.ship(&["--until-idle"]).finish(FINISH_MAX).unwrap();
+    assert!(status.success(), "ship --until-idle ended with {status}");
+    let seen = &stage.proxy.seen;
+    eprintln!("{met:?} {seen:?}");
+
+    every_file_comes_back(&stage);
+    assert!(met.shipper_kills >= KILLS_EACH && met.indexer_kills >= KILLS_EACH, "too few kills: {met:?}");
+    assert!(met.kills_in_flight >= KILLS_IN_FLIGHT, "too few kills with bytes in flight: {met:?}");
+    let resends = seen.covered.load(Ordering::Relaxed) + seen.refused.load(Ordering::Relaxed);
+    assert!(resends >= RESENDS, "too few resends were refused or trimmed: {seen:?}");
+    assert!(seen.answers_lost.load(Ordering::Relaxed) > 0, "no answer was lost: {seen:?}");
+    drop(serve);
+}
+
+/// Log files on disk with their bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+fn every_file_comes_back(stage: &Stage) {
+    let status = run(&stage.bin, &["status", "--state", &stage.state, "--json"]);
+    let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+    let streams: BTreeMap<&str, &str> = status["files"].as_array().unwrap().iter().filter_map(stream_of).collect();
+    let files = files(&stage.logs);
+    assert!(files.len() > 10, "only {} files: there was no rotation", files.len());
+    let mut numbers: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+    for (path, bytes) in files.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+        let name = path.display().to_string();
+        let stream = streams.get(name.as_str()).unwrap_or_else(|| panic!("status does not name the stream of {name}"));
+        let found = stage.search(&format!("stream:{stream}"));
+        assert!(found == *bytes, "{name} (stream {stream}) came back changed: {}", difference(bytes, &found));
+        count_numbers(&found, &mut numbers);
+    }
+    assert!(numbers.values().all(|&times| times == 1), "a number came twice");
+    let mut written = BTreeMap::new();
+    files.values().for_each(|bytes| count_numbers(bytes, &mut written));
+    assert_eq!(numbers.len(), written.len(), "numbers are missing");
+    // The same once more without naming streams: everything the store holds, whatever stream it is in.
+    let mut found = BTreeMap::new();
+    count_numbers(&stage.search("counted"), &mut found);
+    assert_eq!(found.len(), written.len(), "the search for all numbers finds others");
+    assert!(found.values().all(|&times| times == 1), "a number is found twice");
+    eprintln!("{} files, {} numbers, each found once", files.len(), written.len());
+}
+
+fn stream_of(file: &serde_json::Value) -> Option<(&str, &str)> {
+    Some((file["path"].as_str()?, file["stream"].as_str().filter(|stream| !stream.is_empty())?))
+}
+
+fn count_numbers(bytes: &[u8], into: &mut BTreeMap<Vec<u8>, u32>) {
+    const START: &[u8] = b"counted seq=";
+    for line in bytes.split(|&b| b == b'\n') {
+        let Some(at) = line.windows(START.len()).position(|window| window == START) else { continue };
+        let rest = &line[at + START.len()..];
+        if let Some(end) = rest.iter().position(|&b| b == b';') {
+            *into.entry(rest[..end].to_vec()).or_default() += 1;
+        }
+    }
+}
+
+/// Where two byte strings begin to differ, for the failure's message.
+fn difference(wanted: &[u8], found: &[u8]) -> String {
+    let at = wanted.iter().zip(found).position(|(a, b)| a != b).unwrap_or(wanted.len().min(found.len()));
+    let near =
+        |bytes: &[u8]| String::from_utf8_lossy(&bytes[at.saturating_sub(60)..(at + 60).min(bytes.len())]).into_owned();
+    format!(
+        "{} and {} bytes, from byte {at}: wanted {:?}, found {:?}",
+        wanted.len(),
+        found.len(),
+        near(wanted),
+        near(found)
+    )
+}
