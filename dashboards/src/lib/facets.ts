@@ -4,7 +4,7 @@ import { terms, without } from './query';
 
 export const RAIL = [
   'log.level', 'service.type', 'host.name', 'error.type', 'log.logger', 'log.file.path', 'wso2.tenant.id',
-  'wso2.api.name', 'http.response.status_code',
+  'wso2.artifact.name', 'http.response.status_code',
 ] as const;
 export const FACET_VALUES = 12;
 

@@ -14,6 +14,12 @@ describe('tokens', () => {
     expect(kinds('- a')).toEqual(['-·value', 'a·value']);
     expect(kinds('"open')).toEqual(['"open·string']);
     expect(kinds('a:>=5')).toEqual(['a·field', ':>=·operator', '5·value']);
+    expect(kinds('status>=500')).toEqual(['status·field', '>=·operator', '500·value']);
+  });
+  test('what cannot be a field or an expression is a word, as the server reads it', () => {
+    expect(kinds('TID:x Error: https://a.b/c reserve(Ledger.java:87)')).toEqual(['TID:x·value', 'Error:·value', 'https://a.b/c·value', 'reserve(Ledger.java:87)·value']);
+    expect(kinds('corr:urn:uuid:1 file:/a/b.log')).toEqual(['corr·field', ':·operator', 'urn:uuid:1·value', 'file·field', ':·operator', '/a/b.log·value']);
+    expect(kinds('a or b and not c or')).toEqual(['a·value', 'or·operator', 'b·value', 'and·operator', 'not·negation', 'c·value', 'or·value']);
   });
   test('every character is covered, whatever is typed', () => {
     for (const q of ['((', '::', ':a', 'a:', '\\', '"\\', '/x', '!!a', '+', 'a\u00e9:b', '[1 TO 2}', ' ']) {

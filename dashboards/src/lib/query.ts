@@ -18,42 +18,74 @@ export interface Token {
 export const ALIASES: Readonly<Record<string, string>> = {
   'log.level': 'level', 'log.logger': 'logger', 'process.thread.name': 'thread', 'host.name': 'host',
   'service.type': 'product', 'log.file.path': 'file', 'wso2.correlation_id': 'corr', 'error.type': 'exception',
-  'wso2.tenant.id': 'tenant',
+  'wso2.tenant.id': 'tenant', 'http.response.status_code': 'status', 'log.stream': 'stream', 'wso2.app': 'app',
+  'wso2.artifact.name': 'api', 'user.name': 'user', 'event.dataset': 'dataset', 'wso2.log.family': 'family',
 };
 const FULL: Readonly<Record<string, string>> = Object.fromEntries(Object.entries(ALIASES).map(([full, alias]) => [alias, full]));
 
 export const fullName = (name: string): string => FULL[name] ?? name;
 export const shortName = (name: string): string => ALIASES[name] ?? name;
 
-const OPERATOR = /^(?:AND|OR|NOT|&&|\|\||!)$/;
+const NAME = /^[a-z_@][\w.@-]*(?=\s?(?:>=|<=|>|<)|:(?!\/\/|[\s:]))/;
+const NAME_AT_END = /^[a-z_@][\w.@-]*(?=:$)/;
+const COMPARISON = /^(?::(?:>=|<=|>|<)?|>=|<=|>|<)/;
 
-/** Cuts the text into tokens. Never fails: what it does not understand is a value. */
+/**
+ * Cuts the text into tokens, as the server does. Never fails: what it does not understand is a value.
+ * Small `and`, `or`, `not` count as operators wherever they stand between clauses.
+ */
 export function tokens(query: string): Token[] {
   const out: Token[] = [];
   let i = 0;
-  let fresh = true;
-  const put = (to: number, kind: Kind): void => {
-    out.push({ from: i, to, kind, text: query.slice(i, to) });
-    i = to;
+  let start = true;
+  const put = (length: number, kind: Kind): void => {
+    out.push({ from: i, to: i + length, kind, text: query.slice(i, i + length) });
+    i += length;
   };
   while (i < query.length) {
     const c = query.charAt(i);
-    if (/\s/.test(c)) { i++; fresh = true; continue; }
-    if (c === '"') { put(quoteEnd(query, i, '"'), 'string'); fresh = false; continue; }
-    if (c === '/' && (fresh || query.charAt(i - 1) === ':')) { put(quoteEnd(query, i, '/'), 'regex'); fresh = false; continue; }
-    if (c === '(' || c === ')' || c === '[' || c === ']' || c === '{' || c === '}') { put(i + 1, 'paren'); fresh = c !== ')'; continue; }
-    if ((c === '-' || c === '!') && fresh && i + 1 < query.length && !/\s/.test(query.charAt(i + 1))) { put(i + 1, 'negation'); continue; }
-    if (c === '+' && fresh) { put(i + 1, 'operator'); continue; }
-    if (c === ':') { put(/^:(?:>=|<=|>|<)/.exec(query.slice(i))?.[0].length ? i + (/^:(?:>=|<=|>|<)/.exec(query.slice(i))?.[0].length ?? 1) : i + 1, 'operator'); fresh = false; continue; }
-    let end = i;
-    while (end < query.length && !/[\s"()[\]{}:]/.test(query.charAt(end))) end += query.charAt(end) === '\\' ? 2 : 1;
-    end = Math.min(Math.max(end, i + 1), query.length);
-    const word = query.slice(i, end);
-    const kind: Kind = OPERATOR.test(word) ? (word === 'NOT' || word === '!' ? 'negation' : 'operator') : query.charAt(end) === ':' ? 'field' : 'value';
-    put(end, kind);
-    fresh = false;
+    const rest = query.slice(i);
+    const after = out[out.length - 1];
+    const valueNext = after?.to === i && after.kind === 'operator' && COMPARISON.test(after.text);
+    if (/\s/.test(c)) { i++; start = true; continue; }
+    if (c === '"') { put(quoteEnd(query, i, '"') - i, 'string'); start = false; continue; }
+    if (c === '/' && (start || valueNext) && /^\/(?:\\.|[^/\\])+\/(?=[\s)]|$)/.test(rest)) { put(quoteEnd(query, i, '/') - i, 'regex'); start = false; continue; }
+    if (c === ')' || c === ']' || c === '}') { put(1, 'paren'); start = false; continue; }
+    if ((c === '(' || c === '[' || c === '{') && (start || valueNext)) { put(1, 'paren'); start = true; continue; }
+    if (start && (c === '-' || c === '!') && /^.[^\s]/.test(rest)) { put(1, 'negation'); continue; }
+    if (start && c === '+' && /^.[^\s]/.test(rest)) { put(1, 'operator'); continue; }
+    const name = start ? (NAME.exec(rest) ?? NAME_AT_END.exec(rest)) : null;
+    if (name) { put(name[0].length, 'field'); i += /^\s*/.exec(query.slice(i))?.[0].length ?? 0; start = false; continue; }
+    const sign = after?.kind === 'field' ? COMPARISON.exec(rest) : null;
+    if (sign) { put(sign[0].length, 'operator'); continue; }
+    const length = wordLength(rest);
+    const word = rest.slice(0, length);
+    put(length, start ? wordKind(word, out.length > 0, query.slice(i + length).trim() !== '') : 'value');
+    start = false;
   }
   return out;
+}
+
+function wordKind(word: string, before: boolean, behind: boolean): Kind {
+  if (/^(?:&&|\|\|)$/.test(word) || (/^(?:and|or)$/i.test(word) && before && behind) || /^(?:AND|OR)$/.test(word)) return 'operator';
+  if (word === 'NOT' || (/^not$/i.test(word) && behind) || word === '!') return 'negation';
+  return 'value';
+}
+
+/** A word goes to the next space, quote, or parenthesis that was not opened in it. */
+function wordLength(rest: string): number {
+  let open = 0;
+  for (let i = 0; i < rest.length; i++) {
+    const c = rest.charAt(i);
+    if (c === '\\') { i++; continue; }
+    if (/[\s"]/.test(c) || ((c === ')' || c === ']' || c === '}') && !open)) return Math.max(1, i);
+    if (c === '(') {
+      if (i === 0 || !/^\([^\s"()]*\)/.test(rest.slice(i))) return Math.max(1, i);
+      open++;
+    }
+    if (c === ')') open--;
+  }
+  return rest.length;
 }
 
 function quoteEnd(query: string, from: number, quote: string): number {
@@ -88,8 +120,8 @@ export function terms(query: string): Term[] | null {
   while (i < all.length) {
     const token = all[i];
     if (!token) break;
-    if (token.kind === 'operator' && (token.text === 'AND' || token.text === '&&')) { i++; continue; }
-    if (token.kind === 'operator' && (token.text === 'OR' || token.text === '||')) return null;
+    if (token.kind === 'operator' && /^(?:AND|&&)$/i.test(token.text)) { i++; continue; }
+    if (token.kind === 'operator' && /^(?:OR|\|\|)$/i.test(token.text)) return null;
     if (token.kind === 'negation') { negated = !negated; if (start < 0) start = token.from; i++; continue; }
     if (token.kind === 'operator' && token.text === '+') { if (start < 0) start = token.from; i++; continue; }
     const end = termEnd(all, i);
@@ -107,7 +139,7 @@ function termEnd(all: Token[], at: number): number {
   let i = at;
   if (all[i]?.kind === 'field') {
     i++;
-    while (all[i]?.kind === 'operator' && all[i]?.text.startsWith(':')) i++;
+    while (all[i]?.kind === 'operator' && COMPARISON.test(all[i]?.text ?? '')) i++;
     if (!all[i]) return i;
   }
   if (all[i]?.kind !== 'paren') return i + 1;
@@ -143,7 +175,7 @@ function plainValues(part: Token[]): string[] | null {
   const out: string[] = [];
   const inner = part.slice(1, -1);
   for (let i = 0; i < inner.length; i++) {
-    const isJoin = inner[i]?.kind === 'operator' && (inner[i]?.text === 'OR' || inner[i]?.text === '||');
+    const isJoin = inner[i]?.kind === 'operator' && /^(?:OR|\|\|)$/i.test(inner[i]?.text ?? '');
     if (i % 2 === 1) { if (!isJoin) return null; continue; }
     const one = value(inner[i]);
     if (one === null) return null;
@@ -189,7 +221,7 @@ function rebuilt(query: string, drop: ReadonlySet<Term>, swap: Map<Term, string>
 
 /** Takes a piece out, with an AND that joined it. */
 function cut(query: string, from: number, to: number): string {
-  const before = query.slice(0, from).replace(/(?:^|\s+)(?:AND|&&)?\s*$/, '');
+  const before = query.slice(0, from).replace(/(?:^|\s+)(?:AND|&&)?\s*$/i, '');
   const after = query.slice(to).replace(/^\s*(?:AND\b|&&)?\s*/, '');
   return before && after ? `${before} ${after}` : before + after;
 }
