@@ -1,8 +1,9 @@
 //! What `parsers` carries from one byte of a stream to the next (protocol rule 11).
 
+use crate::event_of::Left;
 use crate::framing::{End, Piece};
 use crate::zone;
-use crate::{Event, EventTime, Family, Lines, Offset, TimeNs, TimeSource, ZoneSource};
+use crate::{EventTime, Family, Lines, Offset, TimeNs, ZoneSource};
 
 /// The zone local times are read in, and how it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Context {
     }
 
     /// What the event at `offset` leaves for the ones after it.
-    pub(crate) fn after(&mut self, piece: &Piece, event: &Event, offset: Offset, banner: Option<Zone>) {
+    pub(crate) fn after(&mut self, piece: &Piece, left: Left, offset: Offset) {
         let cut = piece.end != End::Closed;
         self.cut = cut.then_some(offset);
         self.cut_lines = if cut { piece.rule } else { Lines::default() };
@@ -121,14 +122,12 @@ impl Context {
         self.after_generation = false;
         self.lock = piece.lock;
         self.head_seen |= piece.head.is_some();
-        if let Some(EventTime { utc, offset_minutes, source, zone }) = event.time
-            && matches!(source, TimeSource::Parsed | TimeSource::Payload)
-        {
+        if let Some(EventTime { utc, offset_minutes, zone, .. }) = left.time {
             self.last_time = Some(utc);
             self.last_zone = Some((offset_minutes, zone));
         }
-        if banner.is_some() {
-            self.zone = banner;
+        if left.zone.is_some() {
+            self.zone = left.zone;
         }
     }
 }

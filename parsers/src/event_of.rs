@@ -1,13 +1,15 @@
 //! From a framed piece to an event: which fields it has, when it happened, what it leaves for the next one.
 
-use crate::fields::{Fields, access, carbon, trimmed};
+use crate::fields::{Fields, access, audit, banner, carbon, correlation, objects, osgi, trimmed};
 use crate::framing::Piece;
 use crate::head::Head;
 use crate::span::Span;
-use crate::time::{Times, inherited};
+use crate::stamp::Stamp;
+use crate::time::{Times, without_own};
 use crate::wrapper::Wrapper;
 use crate::{
-    Context, Continues, Dataset, Event, Family, FieldId, FileFacts, Flags, Level, Offset, Zone, dataset, zone,
+    Context, Continues, Dataset, Event, EventTime, Family, FieldId, FileFacts, Flags, Level, Offset, TimeSource, Zone,
+    dataset, zone,
 };
 
 /// Makes events, one at a time, in the same place.
@@ -19,8 +21,25 @@ pub(crate) struct Maker {
     dataset: Option<Dataset>,
     /// The lines of a wrapped event without their wrapping.
     inside: Vec<u8>,
-    /// The zone that the last event made known.
-    banner: Option<Zone>,
+    left: Left,
+}
+
+/// What an event leaves for the ones after it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Left {
+    /// The zone that it made known.
+    pub(crate) zone: Option<Zone>,
+    /// Its time, if it told one itself.
+    pub(crate) time: Option<EventTime>,
+}
+
+/// What the bytes of an event tell besides its fields.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    level: Level,
+    /// A time in the payload that is better than that of the head.
+    payload: Option<Stamp>,
+    zone: Option<Zone>,
 }
 
 impl Maker {
@@ -38,70 +57,120 @@ impl Maker {
             fields: Vec::new(),
         };
         let dataset = dataset::of_name(&facts.name);
-        Maker { event, fields: Fields::default(), times: Times::new(), dataset, inside: Vec::new(), banner: None }
+        Maker {
+            event,
+            fields: Fields::default(),
+            times: Times::new(),
+            dataset,
+            inside: Vec::new(),
+            left: Left::default(),
+        }
     }
 
-    /// The event that `piece` with the bytes `bytes` at `offset` is, and the zone that it tells.
+    /// The event that `piece` with the bytes `bytes` at `offset` is, and what it leaves.
     pub(crate) fn make(
         &mut self,
         piece: &Piece,
         bytes: &[u8],
         offset: Offset,
         context: &Context,
-    ) -> (&Event, &mut Option<Zone>) {
+    ) -> (&Event, &mut Left) {
         self.fields.begin(std::mem::take(&mut self.event.fields));
-        self.banner = None;
         let head = piece.head.as_ref();
-        let level = match piece.wrapper {
-            Wrapper::None => self.fill(head, bytes),
-            wrapper => self.fill_wrapped(wrapper, head, bytes),
+        let dataset = self.dataset.unwrap_or_else(|| dataset::of_event(head, bytes));
+        let told = match piece.wrapper {
+            Wrapper::None => self.fill(head, dataset, bytes),
+            wrapper => self.fill_wrapped(wrapper, head, dataset, bytes),
         };
-        let time = head.and_then(|h| self.times.of_stamp(&h.stamp, context)).or_else(|| inherited(context));
+        let own = self.time(head, told.payload, context);
+        self.left = Left { zone: told.zone, time: own };
         self.event = Event {
             offset,
             size: piece.size as u32,
             lines: piece.lines,
             family: head.map_or(Family::None, |h| h.family),
-            dataset: self.dataset.unwrap_or_else(|| dataset::of_event(head, bytes)),
-            level,
-            time,
+            dataset,
+            level: told.level,
+            time: own.or_else(|| without_own(context)),
             continues: piece.continues.then(|| context.cut.map_or(Continues::Generation, Continues::Event)),
             flags: piece.flags,
             fields: self.fields.finish(),
         };
-        (&self.event, &mut self.banner)
+        (&self.event, &mut self.left)
     }
 
-    fn fill(&mut self, head: Option<&Head>, bytes: &[u8]) -> Level {
+    /// The time that an event tells itself: in its payload where the head has no date, else in its head.
+    fn time(&mut self, head: Option<&Head>, payload: Option<Stamp>, context: &Context) -> Option<EventTime> {
+        if let Some(stamp) = payload
+            && let Some(time) = self.times.of_stamp(&stamp, context)
+        {
+            let source = if head.is_some_and(|h| h.stamp.valid) { TimeSource::Payload } else { TimeSource::Parsed };
+            return Some(EventTime { source, ..time });
+        }
+        self.times.of_stamp(&head?.stamp, context)
+    }
+
+    fn fill(&mut self, head: Option<&Head>, dataset: Dataset, bytes: &[u8]) -> Told {
+        let fields = &mut self.fields;
         let Some(head) = head else {
-            self.fields.span(FieldId::MESSAGE, trimmed(bytes, 0, bytes.len()));
-            return Level::Unknown;
+            fields.span(FieldId::MESSAGE, trimmed(bytes, 0, bytes.len()));
+            return Told::default();
         };
         match head.family {
             Family::AccessPt | Family::AccessTc => {
-                access::fill(head, bytes, &mut self.fields);
-                Level::Unknown
+                access::fill(head, bytes, fields);
+                Told::default()
             }
+            Family::Equinox => Told { level: osgi::fill(head, bytes, fields), ..Told::default() },
+            Family::Json => {
+                let (level, payload) = objects::line(bytes, fields);
+                Told { level, payload, zone: None }
+            }
+            Family::Logfmt => Told { level: objects::logfmt(bytes, fields), ..Told::default() },
             _ => {
-                let (level, message): (Level, Span) = carbon::fill(head, bytes, &mut self.fields);
-                self.banner = zone::of_banner(head.logger, message, bytes);
-                level
+                let (level, message): (Level, Span) = carbon::fill(head, bytes, fields);
+                let payload = content(head, dataset, message, bytes, fields);
+                Told { level, payload, zone: zone::of_banner(head.logger, message, bytes) }
             }
         }
     }
 
     /// Fills from the inside of the lines; what is no span of the file's own bytes becomes a literal.
-    fn fill_wrapped(&mut self, wrapper: Wrapper, head: Option<&Head>, bytes: &[u8]) -> Level {
+    fn fill_wrapped(&mut self, wrapper: Wrapper, head: Option<&Head>, dataset: Dataset, bytes: &[u8]) -> Told {
         let mut inside = std::mem::take(&mut self.inside);
         inside.clear();
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             wrapper.unwrap_into(line, &mut inside);
         }
-        let level = self.fill(head, &inside);
+        let told = self.fill(head, dataset, &inside);
         let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |i| i + 1);
         let skip = wrapper.slice_of(&bytes[..first]);
         self.fields.unwrapped(&inside, skip.map(|skip| (skip, first - skip)));
         self.inside = inside;
-        level
+        told
     }
+}
+
+/// Adds the fields that a message of a known kind has; gives the time it tells.
+fn content(head: &Head, dataset: Dataset, message: Span, bytes: &[u8], fields: &mut Fields) -> Option<Stamp> {
+    let logger = head.logger.of(bytes);
+    match head.family {
+        Family::Corr => correlation::fill(message, bytes, fields),
+        Family::Gwtrace | Family::MiMetric => match dataset {
+            Dataset::Metrics | Dataset::Analytics => return objects::analytics(message, bytes, fields),
+            _ if memchr::memmem::find(message.of(bytes), b"ANALYTICS_DATA {").is_some() => {
+                return objects::analytics(message, bytes, fields);
+            }
+            _ => {}
+        },
+        _ if dataset == Dataset::Audit || logger == b"AUDIT_LOG" => audit::fill(message, bytes, fields),
+        _ if logger == b"API_LOG" => objects::api_log(message, bytes, fields),
+        _ => match logger.last() {
+            // `…CarbonCoreActivator`, `…StartupFinalizerServiceComponent`, `…CarbonServerManager`
+            Some(b'r' | b't') => banner::fill(head.logger, message, bytes, fields),
+            Some(b'e') if logger.ends_with(b"wire") => carbon::wire(message, bytes, fields),
+            _ => {}
+        },
+    }
+    None
 }

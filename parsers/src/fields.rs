@@ -1,9 +1,15 @@
 //! The fields of an event, found in its bytes: one module for each kind of content.
 
 pub(crate) mod access;
+pub(crate) mod audit;
+pub(crate) mod banner;
 pub(crate) mod carbon;
+pub(crate) mod correlation;
 pub(crate) mod exception;
 pub(crate) mod group;
+pub(crate) mod json;
+pub(crate) mod objects;
+pub(crate) mod osgi;
 
 use crate::span::Span;
 use crate::{Field, FieldId, Value};
@@ -55,6 +61,14 @@ impl Fields {
                 _ => field.value = Value::Literal(String::from_utf8_lossy(span.of(inside)).into()),
             }
         }
+    }
+
+    /// The error group, if there is one.
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.list.iter().find(|f| f.id == FieldId::ERROR_GROUP).and_then(|f| match &f.value {
+            Value::Literal(text) => Some(&**text),
+            Value::Span { .. } | Value::Int(_) => None,
+        })
     }
 
     pub(crate) fn int(&mut self, id: FieldId, value: i64) {

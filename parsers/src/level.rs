@@ -24,7 +24,7 @@ const WORDS: [(&[u8], Level); 12] = [
 pub(crate) fn of_word(word: &[u8]) -> Level {
     match WORDS.iter().find(|(w, _)| *w == word) {
         Some((_, level)) => *level,
-        None => localised(word),
+        None => foreign(word).unwrap_or_else(|| localised(word)),
     }
 }
 
@@ -76,6 +76,19 @@ pub(crate) fn take_any(c: &mut Cursor<'_>) -> Option<Span> {
     }
     c.at = end;
     Some(Span::new(from, end))
+}
+
+/// Words of Envoy, logrus, Ballerina and others that are not Java.
+fn foreign(word: &[u8]) -> Option<Level> {
+    Some(match word {
+        b"trace" | b"TRAC" => Level::Trace,
+        b"debug" | b"DEBG" => Level::Debug,
+        b"info" => Level::Info,
+        b"warn" | b"warning" => Level::Warn,
+        b"error" | b"ERRO" => Level::Error,
+        b"critical" | b"fatal" | b"panic" | b"FATL" | b"PANC" => Level::Fatal,
+        _ => return None,
+    })
 }
 
 /// Words of the JDK's own translations. `FIN` is Swedish for FINE; French and Portuguese write accents.

@@ -67,12 +67,13 @@ impl Parser {
             };
             let end = start + piece.size;
             let bytes = &buffer[start..end];
-            let (event, banner) = self.maker.make(&piece, bytes, self.offset, &self.context);
+            let (event, left) = self.maker.make(&piece, bytes, self.offset, &self.context);
             closed(event, bytes);
+            let left = std::mem::take(left);
             let next = Offset(begin.0 + end as u64);
             let last = inputs.partition_point(|i| i.at < next);
             let (passed, rest) = inputs.split_at(last);
-            self.context.after(&piece, event, self.offset, banner.take());
+            self.context.after(&piece, left, self.offset);
             for passed in passed {
                 self.context.take_input(&passed.input);
             }

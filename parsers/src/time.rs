@@ -7,6 +7,7 @@
 use crate::stamp::Stamp;
 use crate::zone;
 use crate::{Context, EventTime, TimeNs, TimeSource, ZoneSource};
+use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
@@ -44,7 +45,9 @@ impl Times {
         if !stamp.valid {
             return None;
         }
-        let local = i64::from(stamp.day?) * DAY_SECONDS + i64::from(stamp.second);
+        let dated = stamp.day.map(|day| (day, TimeSource::Parsed));
+        let (day, source) = dated.or_else(|| self.day_of_clock(stamp, context))?;
+        let local = i64::from(day) * DAY_SECONDS + i64::from(stamp.second);
         let (offset, zone) = match stamp.offset {
             Some(minutes) => (i32::from(minutes) * 60, ZoneSource::Line),
             None => (self.offset(local, context), context.zone.as_ref().map_or(ZoneSource::Host, |z| z.source)),
@@ -52,19 +55,59 @@ impl Times {
         Some(EventTime {
             utc: TimeNs((local - i64::from(offset)).checked_mul(1_000_000_000)? + i64::from(stamp.nanos)),
             offset_minutes: (offset / 60) as i16,
-            source: TimeSource::Parsed,
+            source,
             zone,
         })
     }
 
-    /// The offset of a local time in the context's zone.
-    fn offset(&mut self, local: i64, context: &Context) -> i32 {
-        let Some(zone) = &context.zone else { return 0 };
-        if self.name != zone.name {
-            self.name.clone_from(&zone.name);
-            self.rules = zone::rules(&zone.name);
+    /// The day of a clock time without date: that of the last time of the stream, the next one when the clock
+    /// went back by more than half a day, the one before when it went back a little over midnight. The first such
+    /// line has the last day that brings it before the file's own time.
+    fn day_of_clock(&mut self, stamp: &Stamp, context: &Context) -> Option<(i32, TimeSource)> {
+        let second = i64::from(stamp.second);
+        let local = |utc: TimeNs, offset: i64| utc.0.div_euclid(1_000_000_000) + offset;
+        let day = match (context.last_time, context.last_zone) {
+            (Some(last), Some((minutes, _))) => {
+                let last = local(last, i64::from(minutes) * 60);
+                let day = last.div_euclid(DAY_SECONDS);
+                match second - last.rem_euclid(DAY_SECONDS) {
+                    ahead if ahead < -DAY_SECONDS / 2 => day + 1,
+                    ahead if ahead > DAY_SECONDS - DISORDER_SECONDS => day - 1,
+                    _ => day,
+                }
+            }
+            _ => {
+                let at = context.file_time?;
+                let offset = self.offset_at(at, context);
+                (local(at, offset) + DISORDER_SECONDS - second).div_euclid(DAY_SECONDS)
+            }
+        };
+        Some((i32::try_from(day).ok()?, TimeSource::File))
+    }
+
+    /// The offset of an instant in the context's zone.
+    fn offset_at(&mut self, at: TimeNs, context: &Context) -> i64 {
+        self.choose(context);
+        let instant = Timestamp::from_second(at.0.div_euclid(1_000_000_000));
+        match (&self.rules, instant) {
+            (Some(rules), Ok(instant)) => i64::from(rules.to_offset(instant).seconds()),
+            _ => 0,
+        }
+    }
+
+    /// Takes over the context's zone.
+    fn choose(&mut self, context: &Context) {
+        let name = context.zone.as_ref().map_or("", |z| z.name.as_str());
+        if self.name != name {
+            name.clone_into(&mut self.name);
+            self.rules = zone::rules(name);
             self.quarter = i64::MIN;
         }
+    }
+
+    /// The offset of a local time in the context's zone.
+    fn offset(&mut self, local: i64, context: &Context) -> i32 {
+        self.choose(context);
         let quarter = local.div_euclid(QUARTER_SECONDS);
         if quarter != self.quarter {
             self.quarter = quarter;
@@ -92,10 +135,12 @@ impl Times {
     }
 }
 
-/// The time an event without one takes over from its stream.
-pub(crate) fn inherited(context: &Context) -> Option<EventTime> {
+/// The time of an event that tells none: the last one of its stream, else the file's.
+pub(crate) fn without_own(context: &Context) -> Option<EventTime> {
     let (offset_minutes, zone) = context.last_zone.unwrap_or((0, ZoneSource::Host));
-    context.last_time.map(|utc| EventTime { utc, offset_minutes, source: TimeSource::Inherited, zone })
+    let of = |utc, source| EventTime { utc, offset_minutes, source, zone };
+    let last = context.last_time.map(|utc| of(utc, TimeSource::Inherited));
+    last.or_else(|| context.file_time.map(|utc| of(utc, TimeSource::File)))
 }
 
 fn civil(local: i64) -> Option<DateTime> {
@@ -150,6 +195,29 @@ mod tests {
     #[test]
     fn skipped_hours_keep_the_offset_before_the_change() {
         assert_eq!(read("[2026-03-08 02:30:00,000]", &in_zone("America/New_York")), "2026-03-08T07:30:00Z");
+    }
+
+    #[test]
+    fn clocks_without_date_get_the_day_of_the_file_and_pass_midnight() {
+        let day = day_seconds("2026-04-22T00:00:00Z");
+        let mut context = in_zone("Asia/Colombo");
+        context.file_time = Some(TimeNs((day + 20 * 3600) * 1_000_000_000)); // 01:30 of the 23rd there
+        let mut seen = Vec::new();
+        for clock in ["23:59:58,000", "23:59:59,999", "00:00:01,000", "23:59:59,000", "11:59:00,000", "23:00:00,000"] {
+            let mut stamp = Stamp::default();
+            let mut c = Cursor::new(clock.as_bytes(), 0);
+            stamp::clock(&mut c, &mut stamp).unwrap();
+            let time = Times::new().of_stamp(&stamp, &context).unwrap();
+            context.last_time = Some(time.utc);
+            context.last_zone = Some((time.offset_minutes, time.zone));
+            assert_eq!(time.source, TimeSource::File);
+            seen.push((time.utc.0 / 1_000_000_000 + 19_800 - day).div_euclid(DAY_SECONDS));
+        }
+        assert_eq!(seen, [0, 0, 1, 0, 1, 1]);
+    }
+
+    fn day_seconds(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_second()
     }
 
     #[test]

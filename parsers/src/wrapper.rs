@@ -102,7 +102,7 @@ fn cri(line: &[u8]) -> Option<(usize, bool)> {
 }
 
 /// A JSON string up to its closing quote.
-fn unescape(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn unescape(text: &[u8], out: &mut Vec<u8>) {
     let mut rest = text;
     while let Some(at) = memchr::memchr2(b'\\', b'"', rest) {
         out.extend_from_slice(&rest[..at]);

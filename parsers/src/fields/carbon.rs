@@ -98,3 +98,17 @@ fn artifact(head: &Head, message: Span, bytes: &[u8], fields: &mut Fields) {
     fields.span(FieldId::ARTIFACT_TYPE, Span::new(start + 1, start + 1 + kind));
     fields.span(FieldId::ARTIFACT_NAME, trimmed(bytes, start + name, start + name + len));
 }
+
+/// `thread >> "…"` and `thread << "…"`: bytes read from a socket and written to one.
+pub(crate) fn wire(message: Span, bytes: &[u8], fields: &mut Fields) {
+    let text = message.of(bytes);
+    let at = |arrow: &[u8]| memchr::memmem::find(text, arrow);
+    let (place, direction) = match (at(b" >> \""), at(b" << \"")) {
+        (Some(read), written) if written.is_none_or(|w| read < w) => (read, "read"),
+        (_, Some(written)) => (written, "written"),
+        _ => return,
+    };
+    let start = message.start as usize;
+    fields.span(FieldId::THREAD_NAME, Span::new(start, start + place));
+    fields.literal(FieldId::WIRE_DIRECTION, direction);
+}

@@ -1,0 +1,66 @@
+//! The start of a Carbon server, as its own lines tell it: product, version, Java, system, locale, zone, how long it
+//! took. The account that runs the server is left out.
+
+use super::{Fields, number, trimmed};
+use crate::FieldId;
+use crate::span::Span;
+
+/// Adds what a line of the start banner tells; nothing for events of other loggers.
+pub(crate) fn fill(logger: Span, message: Span, bytes: &[u8], fields: &mut Fields) {
+    let name = logger.of(bytes);
+    if name.ends_with(b"CarbonCoreActivator") {
+        core(message, bytes, fields);
+    } else if name.ends_with(b"StartupFinalizerServiceComponent") {
+        let text = message.of(bytes);
+        if let Some(rest) = text.strip_prefix(b"WSO2 Carbon started in ") {
+            fields.literal(FieldId::EVENT_ACTION, "server-started");
+            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            if let Some(seconds) = number(&rest[..digits]) {
+                fields.int(FieldId::EVENT_DURATION, seconds.saturating_mul(1_000_000_000));
+            }
+        }
+    } else if name.ends_with(b"CarbonServerManager") && message.of(bytes).starts_with(b"Shutdown complete") {
+        fields.literal(FieldId::EVENT_ACTION, "server-stopped");
+    }
+}
+
+fn core(message: Span, bytes: &[u8], fields: &mut Fields) {
+    let text = message.of(bytes);
+    if text.starts_with(b"Starting WSO2 Carbon") {
+        fields.literal(FieldId::EVENT_ACTION, "server-starting");
+        return;
+    }
+    let Some(colon) = memchr::memchr(b':', text) else { return };
+    let start = message.start as usize;
+    let value = trimmed(bytes, start + colon + 1, message.end());
+    match text[..colon].trim_ascii_end() {
+        b"Operating System" => fields.span(FieldId::OS_NAME, value),
+        b"Java Version" => fields.span(FieldId::JAVA_VERSION, value),
+        b"Carbon Home" => product(value, bytes, fields),
+        b"User" => {
+            let text = value.of(bytes);
+            let Some(zone) = memchr::memmem::rfind(text, b", ") else { return };
+            let Some(locale) = memchr::memmem::rfind(&text[..zone], b", ") else { return };
+            let at = value.start as usize;
+            fields.span(FieldId::LOCALE, Span::new(at + locale + 2, at + zone));
+            fields.span(FieldId::TIMEZONE, Span::new(at + zone + 2, value.end()));
+        }
+        _ => {}
+    }
+}
+
+/// Product and version in the name of the home folder (`…/wso2am-4.5.0`).
+fn product(home: Span, bytes: &[u8], fields: &mut Fields) {
+    let text = home.of(bytes);
+    let mut at = 0;
+    for part in text.split(|b| matches!(b, b'/' | b'\\')) {
+        let dash = part.windows(2).position(|w| w[0] == b'-' && w[1].is_ascii_digit());
+        if let Some(dash) = dash.filter(|_| part.starts_with(b"wso2")) {
+            let start = home.start as usize + at;
+            fields.span(FieldId::SERVICE_TYPE, Span::new(start, start + dash));
+            fields.span(FieldId::SERVICE_VERSION, Span::new(start + dash + 1, start + part.len()));
+            return;
+        }
+        at += part.len() + 1;
+    }
+}
