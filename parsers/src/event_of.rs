@@ -122,6 +122,11 @@ impl Maker {
                 Told::default()
             }
             Family::Equinox => Told { level: osgi::fill(head, bytes, fields), ..Told::default() },
+            Family::Tdump => {
+                fields.span(FieldId::THREAD_NAME, head.thread);
+                fields.span(FieldId::MESSAGE, trimmed(bytes, 0, bytes.len()));
+                Told::default()
+            }
             Family::Json => {
                 let (level, payload) = objects::line(bytes, fields);
                 Told { level, payload, zone: None }

@@ -62,7 +62,7 @@ pub(crate) fn equinox(line: &[u8]) -> Option<Head> {
 
 /// Date, blank, clock, fraction without brackets.
 fn unbracketed(c: &mut Cursor<'_>) -> Option<Stamp> {
-    let mut stamp = Stamp { day: stamp::date(c)?, ..Stamp::default() };
+    let mut stamp = Stamp::on(stamp::date(c)?);
     if !c.take_byte(b' ') {
         return None;
     }

@@ -7,6 +7,8 @@ use crate::span::Cursor;
 pub(crate) struct Stamp {
     /// Days since 1970-01-01; `None` when the line has no date, or no day of the calendar.
     pub(crate) day: Option<i32>,
+    /// Whether the line has a date.
+    pub(crate) dated: bool,
     /// Seconds since midnight of the local clock.
     pub(crate) second: u32,
     /// Nanoseconds within the second.
@@ -15,6 +17,13 @@ pub(crate) struct Stamp {
     pub(crate) offset: Option<i16>,
     /// Whether the line has a time at all, and one that a clock can show.
     pub(crate) valid: bool,
+}
+
+impl Stamp {
+    /// A stamp with that date, its time still to be read.
+    pub(crate) fn on(day: Option<i32>) -> Stamp {
+        Stamp { day, dated: true, ..Stamp::default() }
+    }
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar; `None` when there is no such day.
@@ -108,7 +117,7 @@ pub(crate) fn bracketed(c: &mut Cursor<'_>) -> Option<Stamp> {
     if !t.take_byte(b'[') {
         return None;
     }
-    let mut stamp = Stamp { day: date(&mut t)?, ..Stamp::default() };
+    let mut stamp = Stamp::on(date(&mut t)?);
     if !(t.take_byte(b' ') || t.take_byte(b'T')) {
         return None;
     }
@@ -152,6 +161,7 @@ pub(crate) fn access(c: &mut Cursor<'_>) -> Option<(Stamp, bool)> {
         return None;
     }
     stamp.day = month_number(name).and_then(|month| day_of(year, month, day));
+    stamp.dated = true;
     *c = t;
     Some((stamp, fractions))
 }

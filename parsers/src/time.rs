@@ -46,7 +46,10 @@ impl Times {
             return None;
         }
         let dated = stamp.day.map(|day| (day, TimeSource::Parsed));
-        let (day, source) = dated.or_else(|| self.day_of_clock(stamp, context))?;
+        let (day, source) = match dated {
+            None if !stamp.dated => self.day_of_clock(stamp, context)?,
+            dated => dated?,
+        };
         let local = i64::from(day) * DAY_SECONDS + i64::from(stamp.second);
         let (offset, zone) = match stamp.offset {
             Some(minutes) => (i32::from(minutes) * 60, ZoneSource::Line),

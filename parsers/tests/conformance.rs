@@ -3,6 +3,7 @@
 //! The samples are not part of this project. They are looked for in the folder that `CARBONTRAIL_WSO2_SAMPLES`
 //! names, else in `shared/wso2/samples` beside the workspace; without them the test says so and passes.
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
+#![allow(clippy::disallowed_methods, reason = "it reads files of the host")]
 #![allow(clippy::print_stderr, reason = "it says why it was skipped")]
 
 use parsers::{Context, FileFacts, Input, InputAt, Offset, Parser};

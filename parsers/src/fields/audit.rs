@@ -45,7 +45,7 @@ fn field_of(key: &[u8]) -> Option<FieldId> {
 }
 
 fn put(key: &[u8], value: Span, bytes: &[u8], fields: &mut Fields) {
-    let Some(id) = field_of(key) else { return };
+    let Some(id) = field_of(key).filter(|_| value.of(bytes) != b"null") else { return };
     if id != FieldId::EVENT_OUTCOME {
         fields.span(id, value);
         return;
@@ -68,10 +68,10 @@ fn barred(message: Span, bytes: &[u8], fields: &mut Fields) {
     let mut at = message.start as usize;
     loop {
         let bar = memchr::memmem::find(&bytes[at..end], b" | ").map_or(end, |i| at + i);
-        if let Some((key, value)) = key_of(bytes, at, bar) {
-            if let Some((key, from)) = open.replace((key, value)) {
-                put(key.of(bytes), trimmed(bytes, from, at.saturating_sub(3)), bytes, fields);
-            }
+        if let Some(next) = key_of(bytes, at, bar)
+            && let Some((key, from)) = open.replace(next)
+        {
+            put(key.of(bytes), trimmed(bytes, from, at.saturating_sub(3)), bytes, fields);
         }
         if bar == end {
             break;

@@ -2,11 +2,13 @@
 
 use super::{Fields, exception, trimmed, trimmed_end};
 use crate::head::Head;
-use crate::span::Span;
-use crate::{FieldId, Level, level};
+use crate::span::{Cursor, Span};
+use crate::{Family, FieldId, Level, level};
 
 /// Adds the fields of an event with such a head; gives the level and the span of the message.
 pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) -> (Level, Span) {
+    let wrapped = wrapped(head, bytes);
+    let head = wrapped.as_ref().unwrap_or(head);
     let word = head.level.of(bytes);
     let level = level::of_word(word);
     if !level::is_canonical(word, level) {
@@ -27,6 +29,19 @@ pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) -> (Level, Sp
     fields.span(FieldId::MESSAGE, message);
     artifact(head, message, bytes, fields);
     (level, message)
+}
+
+/// A head that a mail program or terminal broke after the level: the logger stands on the second line.
+fn wrapped(head: &Head, bytes: &[u8]) -> Option<Head> {
+    if !head.logger.is_empty() || head.family != Family::Tid {
+        return None;
+    }
+    let rest = &bytes[head.message as usize..];
+    let skip = rest.len() - rest.trim_ascii_start().len();
+    let mut c = Cursor::new(bytes, head.message as usize + skip);
+    let logger = c.enclosed(b'{', b'}')?;
+    c.take_byte(b' ');
+    c.take(b"- ").then_some(Head { logger, message: c.at as u32, ..*head })
 }
 
 /// Finds the stack, if there is one, and the message before it; tells whether the logger stood behind it once more.

@@ -166,7 +166,7 @@ fn thrown(object: Span, bytes: &[u8], fields: &mut Fields) {
 
 /// `instant{epochSecond,nanoOfSecond}` of log4j2.
 fn instant(object: Span, bytes: &[u8]) -> Option<Stamp> {
-    let mut stamp = Stamp { offset: Some(0), ..Stamp::default() };
+    let mut stamp = Stamp { offset: Some(0), dated: true, ..Stamp::default() };
     for (key, value) in Members::of(bytes, object) {
         let n = number(value.span().of(bytes))?;
         match key {
@@ -196,7 +196,7 @@ fn text_time(value: Json, bytes: &[u8]) -> Option<Stamp> {
         _ => return None,
     };
     c.at += 11;
-    let mut stamp = Stamp { day: stamp::day_of(year, month, day), ..Stamp::default() };
+    let mut stamp = Stamp::on(stamp::day_of(year, month, day));
     stamp::clock(&mut c, &mut stamp)?;
     if c.take_byte(b':') {
         stamp.nanos = c.digits(3, 3)? * 1_000_000;

@@ -35,7 +35,7 @@ fn mi_otel(line: &[u8]) -> Option<Head> {
     c.take(b"-20").then_some(())?;
     let year = 2000 + two(&mut c)?;
     c.take_byte(b'-').then_some(())?;
-    let mut stamp = Stamp { day: day_of(year, month, day), ..Stamp::default() };
+    let mut stamp = Stamp::on(day_of(year, month, day));
     stamp::clock(&mut c, &mut stamp)?;
     stamp::fraction(&mut c, 4, &mut stamp)?;
     c.take_byte(b' ').then_some(())?;
@@ -55,7 +55,7 @@ fn two(c: &mut Cursor<'_>) -> Option<u32> {
 
 fn dated(line: &[u8]) -> Option<Head> {
     let mut c = Cursor::new(line, 0);
-    let mut stamp = Stamp { day: stamp::date(&mut c)?, ..Stamp::default() };
+    let mut stamp = Stamp::on(stamp::date(&mut c)?);
     let blank = c.take_byte(b' ');
     let t = !blank && c.take_byte(b'T');
     let clock = c.at;

@@ -109,7 +109,7 @@ fn logfmt(line: &[u8]) -> Option<Head> {
 
 /// Date, `T` or blank, clock, maybe a fraction, maybe an offset.
 pub(crate) fn iso(c: &mut Cursor<'_>) -> Option<Stamp> {
-    let mut stamp = Stamp { day: stamp::date(c)?, ..Stamp::default() };
+    let mut stamp = Stamp::on(stamp::date(c)?);
     if !(c.take_byte(b'T') || c.take_byte(b' ')) {
         return None;
     }
@@ -124,7 +124,7 @@ pub(crate) fn iso(c: &mut Cursor<'_>) -> Option<Stamp> {
 /// `2022-06-10 13:30:27 ERRO [file:line] - text`.
 fn logrus(line: &[u8]) -> Option<Head> {
     let mut c = Cursor::new(line, 0);
-    let mut stamp = Stamp { day: stamp::date(&mut c)?, ..Stamp::default() };
+    let mut stamp = Stamp::on(stamp::date(&mut c)?);
     c.take_byte(b' ').then_some(())?;
     let clock = c.at;
     stamp::clock(&mut c, &mut stamp)?;
@@ -159,7 +159,7 @@ fn golog(line: &[u8]) -> Option<Head> {
         return None;
     }
     let mut c = Cursor::new(line, 11);
-    let mut stamp = Stamp { day: day_of(2000 + number(2), number(5), number(8)), ..Stamp::default() };
+    let mut stamp = Stamp::on(day_of(2000 + number(2), number(5), number(8)));
     stamp::clock(&mut c, &mut stamp)?;
     Some(Head { message: 20, ..Head::new(Family::Golog, stamp) })
 }
