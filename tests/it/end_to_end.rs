@@ -4,6 +4,7 @@
 //!
 //! The test counts what it met, and fails when one of the things it is for never happened.
 
+use crate::binaries::{self, carbontrail, run};
 use crate::proxy::Proxy;
 use benches::dice::Dice;
 use benches::measure::process::Process;
@@ -11,7 +12,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,22 +24,8 @@ const STORM_MAX: Duration = Duration::from_secs(150);
 const WRITING_SECONDS: u64 = 75;
 const FINISH_MAX: Duration = Duration::from_secs(120);
 
-/// Folder of the built binaries, built now if they are not up to date.
-fn binaries() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let folder = test.parent().and_then(Path::parent).unwrap().to_owned();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "-p", "carbontrail", "-p", "benches", "--bins"]);
-    if folder.ends_with("release") {
-        cargo.arg("--release");
-    }
-    assert!(cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status().unwrap().success(), "the binaries do not build");
-    folder
-}
-
 /// The folders and addresses of one run.
 struct Stage {
-    bin: PathBuf,
     logs: PathBuf,
     data: String,
     state: String,
@@ -50,14 +36,12 @@ struct Stage {
 
 impl Stage {
     fn new(root: &Path, seed: u64) -> Stage {
-        let bin = binaries();
         let data = root.join("data").display().to_string();
-        let made = run(&bin, &["token", "create", "--agent", "--owner", "local", "--env", "default", "--data", &data]);
+        let made = run(&["token", "create", "--agent", "--owner", "local", "--env", "default", "--data", &data]);
         let token = root.join("token");
         fs::write(&token, made).unwrap();
         let server = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         Stage {
-            bin,
             logs: root.join("logs"),
             data,
             state: root.join("state").display().to_string(),
@@ -70,28 +54,20 @@ impl Stage {
     fn serve(&self) -> Process {
         let listen = self.server.to_string();
         let arguments = ["serve", "--data", &self.data, "--listen", &listen];
-        Process::start_server(&self.bin.join("carbontrail"), &arguments).unwrap().0
+        Process::start_server(&carbontrail(), &arguments).unwrap().0
     }
 
     fn ship(&self, more: &[&str]) -> Process {
         let (logs, to) = (self.logs.display().to_string(), format!("http://{}", self.proxy.address));
         let mut arguments = vec!["ship", &logs, "--to", &to, "--token-file", &self.token, "--state", &self.state];
         arguments.extend(more);
-        Process::start(&self.bin.join("carbontrail"), &arguments).unwrap()
+        Process::start(&carbontrail(), &arguments).unwrap()
     }
 
     fn search(&self, query: &str) -> Vec<u8> {
         let server = format!("http://{}", self.server);
-        run(&self.bin, &["search", query, "--server", &server, "--format", "raw"])
+        run(&["search", query, "--server", &server, "--format", "raw"])
     }
-}
-
-/// Standard output of a `carbontrail` command that must succeed.
-fn run(bin: &Path, arguments: &[&str]) -> Vec<u8> {
-    let mut command = Command::new(bin.join("carbontrail"));
-    let output = command.args(arguments).stderr(Stdio::inherit()).output().unwrap();
-    assert!(output.status.success(), "carbontrail {} ended with {}", arguments.join(" "), output.status);
-    output.stdout
 }
 
 /// What the storm met.
@@ -149,7 +125,7 @@ fn every_byte_arrives_once_through_kills_of_both_sides() {
     let write = ["--out", &out, "--numbered", "--files", "3", "--rate", "900", "--rotate-every-ms", "4000"];
     let write = [&write[..], &["--seconds", &seconds, "--seed", &seed_text]].concat();
     fs::create_dir_all(&stage.logs).unwrap();
-    let mut writer = Process::start(&stage.bin.join("carbon-writer"), &write).unwrap();
+    let mut writer = Process::start(&binaries::folder().join("carbon-writer"), &write).unwrap();
 
     let met = storm(&stage, &mut writer, &mut Dice::new(seed));
     assert!(writer.finish(FINISH_MAX).unwrap().0.success(), "the writer failed");
@@ -185,7 +161,7 @@ fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn every_file_comes_back(stage: &Stage) {
-    let status = run(&stage.bin, &["status", "--state", &stage.state, "--json"]);
+    let status = run(&["status", "--state", &stage.state, "--json"]);
     let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
     let streams: BTreeMap<&str, &str> = status["files"].as_array().unwrap().iter().filter_map(stream_of).collect();
     let files = files(&stage.logs);
