@@ -95,6 +95,11 @@ class Page {
     this.go({ view: this.place.view === 'tail' ? 'tail' : 'search', q, ...range, sel: '', open: [], ctx: '' });
   }
 
+  /** Another time. Now is always the last hour, so a range leads on to a search. */
+  setRange(range: Range): void {
+    this.go({ ...range, view: this.place.view === 'now' ? 'search' : this.place.view, sel: '', open: [], ctx: '' });
+  }
+
   setZone(zone: Zone): void {
     remember('carbontrail.tz', zone === 'utc' ? '' : zone);
     this.note({ tz: zone });

@@ -9,6 +9,7 @@ import type { HistogramAnswer, LogEvent, ValueCount } from './types';
 const PAGE_ROWS = 300;
 const ROWS_MOST = 200_000;
 const SLOW_MS = 150;
+const SEEK_PAGES = 10;
 
 export interface Window {
   from: number | null;
@@ -44,7 +45,7 @@ export class Search {
     return this.events.length;
   }
 
-  async run(q: string, range: Range, zone: Zone, extra: readonly string[], now: number): Promise<void> {
+  async run(q: string, range: Range, zone: Zone, extra: readonly string[], now: number, sought = ''): Promise<void> {
     this.stop();
     const abort = new AbortController();
     this.abort = abort;
@@ -64,7 +65,7 @@ export class Search {
       this.error = null;
       this.shown = { q, window: window_, range };
       this.settle(abort);
-      await this.around(q, time, window_, zone, extra, abort.signal);
+      await Promise.all([this.around(q, time, window_, zone, extra, abort.signal), this.seek(sought, abort)]);
     } catch (error) {
       if (isAbort(error) || abort.signal.aborted) return;
       this.error = asApiError(error);
@@ -91,6 +92,11 @@ export class Search {
     } finally {
       this.loadingMore = false;
     }
+  }
+
+  /** A linked event may stand on a later page: goes on for a while until it is there. */
+  private async seek(id: string, abort: AbortController): Promise<void> {
+    for (let i = 0; id && i < SEEK_PAGES && this.cursor && this.abort === abort && !this.events.some((event) => event.id === id); i++) await this.more();
   }
 
   stop(): void {
