@@ -7,6 +7,8 @@ mod config;
 mod out;
 mod render;
 mod rim;
+#[cfg(feature = "shipper")]
+mod shipping;
 
 use clap::Parser as _;
 use std::process::ExitCode;

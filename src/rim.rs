@@ -2,7 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "a rim: commands read the files they are told to read")]
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Reads a small text file (at most 1 MiB).
 ///
@@ -51,4 +51,29 @@ pub(crate) fn age_of(ns: i64) -> std::time::Duration {
     use outside::Clock as _;
     let now = outside::real::RealClock::default().wall_ns();
     std::time::Duration::from_nanos(u64::try_from(now.saturating_sub(ns)).unwrap_or(0))
+}
+
+/// A path made absolute; it must exist. Links stay as they are: one that is switched to another folder is followed.
+///
+/// # Errors
+/// What the system said.
+pub(crate) fn absolute(path: &Path) -> io::Result<PathBuf> {
+    std::fs::metadata(path)?;
+    std::path::absolute(path)
+}
+
+/// The host's name.
+pub(crate) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// The host's id: that of systemd, else its name.
+pub(crate) fn host_id(host_name: &str) -> String {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    if id.trim().is_empty() { host_name.to_owned() } else { id.trim().to_owned() }
+}
+
+/// The host's time zone.
+pub(crate) fn host_zone() -> String {
+    jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned()
 }

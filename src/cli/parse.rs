@@ -82,7 +82,7 @@ fn zone(arguments: &Arguments) -> Zone {
     match &arguments.zone {
         Some(name) => Zone { name: name.clone(), source: ZoneSource::Config },
         None => {
-            let name = jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned();
+            let name = rim::host_zone();
             Zone { name, source: ZoneSource::Host }
         }
     }
