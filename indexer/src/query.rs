@@ -1,6 +1,7 @@
 //! The query language: text -> [`Query`] -> matched on events ([`matcher`]) or planned on a segment.
 
 pub mod ast;
+pub mod engine;
 pub mod fields;
 pub mod glob;
 pub mod matcher;
