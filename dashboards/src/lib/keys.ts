@@ -16,7 +16,7 @@ export const HELP: readonly { title: string; rows: readonly (readonly [string, s
   },
   {
     title: 'Rows',
-    rows: [['j k', 'Next / previous row'], ['e E', 'Next / previous error'], ['w W', 'Next / previous warning'], ['o O', 'Same correlation id'], ['s S', 'Next / previous time gap'], ['g g', 'First row'], ['G', 'Last loaded row']],
+    rows: [['j k', 'Next / previous row'], ['e E', 'Next / previous error'], ['w W', 'Next / previous warning'], ['o O', 'Same correlation id'], ['s S', 'Next / previous time gap'], ['g g', 'First row'], ['G', 'Last loaded row'], ['/', 'Find in loaded rows'], ['n N', 'Next / previous find']],
   },
   {
     title: 'Event',
