@@ -137,6 +137,10 @@ fn open_partition(
         None if root.cut <= entry.from => PartitionManifest { position: entry.from, segments: Vec::new() },
         None => return Err(corrupt(&path, "it is missing, though the write-ahead log was cut")),
     };
+    // The manifest may have been renamed by a process that died before it could sync the folder. Before the
+    // WAL is cut on its word, the name must be durable: else a power cut brings the old one back.
+    let partition_folder = folder.join(&entry.folder);
+    sync_folder(files, &partition_folder).map_err(io("sync folder", &partition_folder))?;
     let mut partition = Partition::new(entry.from());
     partition.position = Position(listed.position.max(entry.from));
     partition.folder = Some(entry.folder.clone());

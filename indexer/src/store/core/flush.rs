@@ -211,7 +211,7 @@ impl StoreCore {
         let cut = in_memory.map_or(durable, |oldest| Position(oldest.0.saturating_sub(1)));
         let flushed = self.flushing && in_memory.is_none();
         self.flushing &= !flushed;
-        let worth = log.size_bytes() >= self.next_cut_bytes || flushed;
+        let worth = log.size_bytes() >= self.next_cut_bytes.min(self.config.wal_bytes) || flushed;
         if waits || !worth || cut.0 <= self.root.cut {
             return;
         }
