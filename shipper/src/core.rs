@@ -1,188 +1,182 @@
-//! The shipper as a state machine.
+//! The shipper as a state machine: `step(input) -> outputs`.
+//!
+//! Order inside a step: the input, due scans, reading, cuts, state files, requests. What makes it safe to be
+//! killed between any two of them:
+//! - a stream's record, a cut, an input and a loss are in the state files before the request that leans on
+//!   them is given out ([`sending`] syncs first);
+//! - the mark is only ever moved by an answer, and at a start only the indexer's mark counts;
+//! - what was read and not acknowledged is read again from the file, with the journaled cuts and inputs.
 
-use crate::{ShipperConfig, Status};
-use outside::{Clock, Files, Rng};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+mod admit;
+mod answers;
+mod api;
+mod cuts;
+mod reading;
+mod report;
+mod scan;
+mod sending;
+mod state;
+mod zones;
+
+pub use api::{
+    ExitReason, Importance, Notice, OpenError, SendError, ShipperInput, ShipperOutput, ShipperOutside, Ticket,
+};
+
+use crate::config::ShipperConfig;
+use crate::records::Agent;
+use crate::slots::Slots;
+use crate::stream::Stream;
+use outside::{FileId, Lock};
+use scan::Folder;
+use sending::LinkState;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::time::Duration;
-use wire::{Answer, Request};
-
-/// The outside world of a shipper.
-#[derive(Clone)]
-pub struct ShipperOutside {
-    /// Files: logs and state folder.
-    pub files: Arc<dyn Files>,
-    /// Time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub rng: Arc<dyn Rng>,
-}
-
-/// Names a request, so that its answer finds back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
-
-/// What happens to a shipper.
-#[derive(Clone, Debug)]
-pub enum ShipperInput {
-    /// Time has passed.
-    Tick,
-    /// Something changed in this folder, or this file was written to.
-    Changed(PathBuf),
-    /// Watches lost events: everything may have changed.
-    Overflow,
-    /// A request was answered, or not.
-    Answer {
-        /// Which.
-        ticket: Ticket,
-        /// How.
-        result: Result<Answer, SendError>,
-    },
-    /// Close what is open, ship it, and end.
-    Shutdown,
-}
-
-/// What a shipper wants done.
-#[derive(Clone, Debug)]
-pub enum ShipperOutput {
-    /// Send this request; an [`ShipperInput::Answer`] with its ticket must follow, late or with an error.
-    Send {
-        /// Its name.
-        ticket: Ticket,
-        /// The request.
-        request: Request,
-    },
-    /// Watch this folder.
-    Watch(PathBuf),
-    /// Step again no later than at this monotonic time.
-    WakeAt(Duration),
-    /// Tell people.
-    Notice(Notice),
-    /// Stop; nothing more will come.
-    Exit(ExitReason),
-}
-
-/// How much a notice matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Importance {
-    /// Life goes on.
-    Info,
-    /// Recovered from, or waiting.
-    Warn,
-    /// Data was lost, or someone must act.
-    Error,
-}
-
-/// One line for people; never a log line's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Notice {
-    /// How much it matters.
-    pub importance: Importance,
-    /// The line.
-    pub text: String,
-}
-
-/// Why a shipper ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ExitReason {
-    /// It was asked to, and everything closed is acknowledged.
-    Shutdown,
-    /// It was asked to, but not all answers came in time. Nothing is lost: the files still hold it.
-    ShutdownUnanswered,
-    /// All that was there is acknowledged.
-    Idle,
-    /// A newer start of the same agent took over (protocol rule 3); starting again would not help.
-    Fenced,
-}
-
-/// Why a request was not answered as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SendError {
-    /// No connection, no answer in time, or an unreadable one: whether it was taken is not known.
-    #[error("the indexer does not answer: {0}")]
-    Unreachable(String),
-    /// 401 or 403.
-    #[error("the indexer refuses the token: {0}")]
-    Unauthorized(String),
-    /// 429, 503 or 507.
-    #[error("the indexer is busy: {reason}")]
-    Busy {
-        /// When to try again.
-        retry_after: Option<Duration>,
-        /// Why.
-        reason: String,
-    },
-    /// 413.
-    #[error("the request is too large for the indexer")]
-    TooLarge {
-        /// Bytes allowed, where it said so.
-        max: Option<u64>,
-    },
-    /// 426.
-    #[error("the indexer speaks another version: {0}")]
-    Version(String),
-    /// 400 or anything else.
-    #[error("the indexer refuses the request: {0}")]
-    Refused(String),
-}
-
-/// Why a shipper cannot start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process holds the state folder.
-    #[error("state folder `{}` is in use by another shipper; stop that one or give this one its own with --state", .0.display())]
-    InUse(PathBuf),
-    /// The state folder cannot be used.
-    #[error("failed to {what} `{}`", path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On which file or folder.
-        path: PathBuf,
-        /// What the file system said.
-        #[source]
-        source: std::io::Error,
-    },
-    /// State of a newer version.
-    #[error("`{}` was written by version {found} of the state format, this program reads up to {known}; use the newer carbontrail", path.display())]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-        /// The newest known here.
-        known: u32,
-    },
-    /// A followed folder does not exist.
-    #[error("folder `{}` does not exist; give the folder that holds the logs", .0.display())]
-    NoFolder(PathBuf),
-}
+use wire::StreamId;
 
 /// The shipper.
-#[derive(Debug)]
 pub struct ShipperCore {
-    state: PathBuf,
+    config: ShipperConfig,
+    outside: ShipperOutside,
+    /// Held, never used.
+    _lock: Box<dyn Lock>,
+    state_folder: PathBuf,
+    agent: Agent,
+    slots: Slots,
+    journal: state::Journal,
+    streams: BTreeMap<StreamId, Stream>,
+    /// Which stream a file holds now.
+    by_file: HashMap<FileId, StreamId>,
+    by_path: HashMap<PathBuf, StreamId>,
+    /// Streams that something may have to be done for.
+    active: BTreeSet<StreamId>,
+    /// Where the next round of reading begins.
+    turn: StreamId,
+    folders: BTreeMap<PathBuf, Folder>,
+    scans: scan::Scans,
+    link: LinkState,
+    scratch: Vec<u8>,
+    out: Vec<ShipperOutput>,
+    now: Duration,
+    more_to_read: bool,
+    stop: Option<Duration>,
+    exited: bool,
+    report: report::Report,
+}
+
+impl std::fmt::Debug for ShipperCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ShipperCore").field("state_folder", &self.state_folder).finish_non_exhaustive()
+    }
 }
 
 impl ShipperCore {
-    /// Locks the state folder and loads what it holds.
-    ///
-    /// # Errors
-    /// See [`OpenError`].
-    pub fn open(state: &Path, _config: ShipperConfig, _outside: ShipperOutside) -> Result<ShipperCore, OpenError> {
-        Ok(ShipperCore { state: state.to_owned() })
-    }
-
     /// Takes one input and says what is to be done.
-    pub fn step(&mut self, _input: ShipperInput) -> Vec<ShipperOutput> {
-        let _ = &self.state;
-        Vec::new()
+    pub fn step(&mut self, input: ShipperInput) -> Vec<ShipperOutput> {
+        if self.exited {
+            return Vec::new();
+        }
+        self.now = self.outside.clock.monotonic();
+        match input {
+            ShipperInput::Tick => {}
+            ShipperInput::Changed(path) => self.changed(path),
+            ShipperInput::Overflow => self.scans.want_all(),
+            ShipperInput::Answer { ticket, result } => self.answered(ticket, result),
+            ShipperInput::Shutdown => {
+                let deadline = self.now + self.config.timing.shutdown_grace;
+                self.stop.get_or_insert(deadline);
+            }
+        }
+        self.work();
+        std::mem::take(&mut self.out)
     }
 
-    /// How things stand.
-    pub fn status(&self) -> Status {
-        Status::default()
+    fn work(&mut self) {
+        if self.exited {
+            return;
+        }
+        self.scan_due();
+        self.read_round();
+        self.cut_due();
+        self.commit_due();
+        self.pump();
+        self.rest();
+        self.tell_progress();
+        self.exit_due();
+        if !self.exited {
+            let wake = self.next_wake();
+            self.out.push(ShipperOutput::WakeAt(wake));
+        }
+    }
+
+    /// Streams with nothing left to do leave the active ones.
+    fn rest(&mut self) {
+        let done: Vec<StreamId> = self.active.iter().copied().filter(|id| self.may_rest(*id)).collect();
+        for id in done {
+            self.active.remove(&id);
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.behind_since = None;
+            }
+        }
+    }
+
+    fn exit_due(&mut self) {
+        let reason = match self.stop {
+            Some(deadline) => {
+                let all = self.shutdown_is_done();
+                if !all && self.now < deadline {
+                    return;
+                }
+                if all { ExitReason::Shutdown } else { ExitReason::ShutdownUnanswered }
+            }
+            None if self.config.until_idle && self.until_idle_is_done() => ExitReason::Idle,
+            None => return,
+        };
+        self.exit(reason);
+    }
+
+    fn exit(&mut self, reason: ExitReason) {
+        self.save_marks();
+        self.sync_state();
+        self.exited = true;
+        self.out.push(ShipperOutput::Exit(reason));
+    }
+
+    fn notice(&mut self, importance: Importance, text: impl Into<String>) {
+        self.out.push(ShipperOutput::Notice(Notice { importance, text: text.into() }));
+    }
+
+    /// A random part of `longest`, all of it with the same probability.
+    fn jitter(&self, longest: Duration) -> Duration {
+        let ns = u64::try_from(longest.as_nanos()).unwrap_or(u64::MAX).max(1);
+        Duration::from_nanos(self.outside.rng.next_u64() % ns)
+    }
+
+    /// When to step again even if nothing happens.
+    fn next_wake(&self) -> Duration {
+        let timing = &self.config.timing;
+        let mut wake = self.scans.next.min(self.link.next_ask(timing));
+        if self.more_to_read {
+            return self.now;
+        }
+        if self.journal.wants_sync || self.streams_unsaved() {
+            wake = wake.min(self.journal.next_commit);
+        }
+        if let Some(deadline) = self.stop {
+            wake = wake.min(deadline);
+        }
+        for id in &self.active {
+            if let Some(stream) = self.streams.get(id) {
+                wake = wake.min(self.wake_of(stream));
+            }
+        }
+        if self.link.retry_at > self.now {
+            // Nothing can be sent before; the rest of the work has its own times above.
+            wake = wake.min(self.link.retry_at);
+        }
+        wake.max(self.now + Duration::from_millis(1))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+//! New streams: files seen first, and new generations of files that were truncated or rewritten.
+
+use super::scan::{Found, group};
+use super::{Importance, ShipperCore};
+use crate::identity::{has_first_line, is_dated, name_of, plain_name, read_first, stream_id};
+use crate::kept::{Anchors, Head, Kept, Loss, Phase};
+use crate::records::Entry;
+use crate::stream::{Naming, Stream};
+use crate::tail::anchor_fits;
+use outside::{File, Metadata, OpenMode};
+use parsers::{Context, Offset};
+use std::collections::BTreeSet;
+use std::path::Path;
+use wire::{Anchor, LedgerSum, StreamId};
+
+/// What a new stream begins with besides its file.
+struct Begin {
+    predecessor: Option<StreamId>,
+    context: Context,
+    base: Option<Anchor>,
+    repeated_until: Offset,
+    first_path: Option<std::path::PathBuf>,
+    backfill: bool,
+}
+
+impl ShipperCore {
+    /// Makes streams of files seen first, oldest first, so that each can name the one before it.
+    pub(super) fn admit(&mut self, mut new: Vec<Found>) {
+        new.sort_by_key(|f| (f.facts.modified_ns, f.facts.born_ns, !is_dated(&name_of(&f.path)), f.path.clone()));
+        // The newest of each group is live, whatever it is called; the others are older generations.
+        let groups: Vec<_> = new.iter().map(|f| group(&f.path)).collect();
+        for (index, found) in new.iter().enumerate() {
+            let is_live = !groups[index + 1..].contains(&groups[index]);
+            self.admit_one(found, is_live);
+        }
+    }
+
+    fn wait(&mut self, path: &Path, reason: Option<String>) {
+        if let Some(folder) = path.parent().and_then(|f| self.folders.get_mut(f)) {
+            folder.waiting.insert(path.to_owned(), reason);
+        }
+    }
+
+    fn admit_one(&mut self, found: &Found, is_live: bool) {
+        let Found { path, facts } = found;
+        if self.by_file.contains_key(&facts.id) {
+            return;
+        }
+        if facts.size == 0 {
+            self.wait(path, None);
+            return;
+        }
+        let older = !is_live || is_dated(&name_of(path)) && self.has_newer(path, facts);
+        if older && self.is_too_old(facts) {
+            self.scans.left_out.insert(path.clone());
+            return;
+        }
+        // What was rotated away since the first listing is no backlog, only late.
+        let backfill = older && !self.scans.done_once;
+        let first = match self.first_bytes(path) {
+            Ok((_, first)) => first,
+            Err(error) => {
+                self.unreadable(path, &error);
+                return;
+            }
+        };
+        if self.journal.failed && !has_first_line(&first) {
+            // Its id could not be made again alike after a restart; wait for the line or the disk.
+            self.wait(path, Some("the state files cannot be written".to_owned()));
+            return;
+        }
+        let predecessor = self.predecessor_of(path, facts);
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        self.look_back(&folder);
+        let context = self.first_context(predecessor, &folder);
+        let begin = Begin {
+            predecessor,
+            context,
+            base: None,
+            repeated_until: Offset(0),
+            first_path: None,
+            backfill,
+        };
+        self.begin_stream(path, facts, &first, begin);
+    }
+
+    fn first_bytes(&self, path: &Path) -> std::io::Result<(Box<dyn File>, Vec<u8>)> {
+        let file = self.outside.files.open(path, OpenMode::Read)?;
+        let first = read_first(&*file, Head::BYTES_MAX)?;
+        Ok((file, first))
+    }
+
+    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
+        let reason = format!("failed to read `{}`: {error}", path.display());
+        let known = path.parent().and_then(|f| self.folders.get(f)).and_then(|f| f.waiting.get(path));
+        if known.is_none_or(|r| r.as_ref() != Some(&reason)) && self.report.first_time(&reason) {
+            self.notice(Importance::Warn, format!("{reason}; it is tried again with each scan"));
+        }
+        self.wait(path, Some(reason));
+    }
+
+    /// Older than `since`, and not written while this shipper was stopped.
+    fn is_too_old(&self, facts: &Metadata) -> bool {
+        let oldest = self.outside.clock.wall_ns().saturating_sub_unsigned(self.config.since.as_nanos().try_into().unwrap_or(u64::MAX));
+        facts.modified_ns < oldest && (self.scans.first_start || facts.modified_ns < self.scans.seen_ns)
+    }
+
+    fn has_newer(&self, path: &Path, facts: &Metadata) -> bool {
+        let group = group(path);
+        self.streams.values().any(|s| {
+            s.has_file()
+                && s.modified_ns > facts.modified_ns
+                && s.kept.name == group.1
+                && s.kept.path.parent() == Some(group.0.as_path())
+        })
+    }
+
+    /// The generation before: the newest stream of the same folder and name that is not newer than the file.
+    fn predecessor_of(&self, path: &Path, facts: &Metadata) -> Option<StreamId> {
+        let group = group(path);
+        self.streams
+            .values()
+            .filter(|s| s.kept.name == group.1 && s.kept.first_path.parent() == Some(group.0.as_path()))
+            .filter(|s| s.modified_ns <= facts.modified_ns)
+            .max_by_key(|s| (s.modified_ns, s.kept.born_ns, s.kept.generation, !is_dated(&name_of(&s.kept.path))))
+            .map(|s| s.kept.id)
+    }
+
+    /// Context of a new generation: what the one before leaves (protocol rules 12 and 17).
+    fn first_context(&self, predecessor: Option<StreamId>, folder: &Path) -> Context {
+        let before = predecessor.and_then(|id| self.streams.get(&id));
+        let mut context = Context::default();
+        if let Some(stream) = before {
+            let last = match &stream.tail {
+                Some(tail) => tail.parser.context().clone(),
+                None => Context::decode(&stream.kept.context).unwrap_or_default(),
+            };
+            context = last.next_generation();
+            // Not read to its end yet: whether an event is open there is not known, so that lines which
+            // cannot stand alone are taken for its continuation.
+            context.after_generation |= stream.unread() > 0 || stream.tail.is_none() || stream.open_bytes() > 0;
+        }
+        self.better_zone(folder, &mut context);
+        context
+    }
+
+    fn generation_of(&self, facts: &Metadata) -> u32 {
+        let same = self.streams.values().filter(|s| s.kept.file == facts.id && s.kept.born_ns == facts.born_ns);
+        same.map(|s| s.kept.generation + 1).max().unwrap_or(0)
+    }
+
+    fn begin_stream(&mut self, path: &Path, facts: &Metadata, first: &[u8], begin: Begin) {
+        let generation = self.generation_of(facts);
+        let id = stream_id(self.agent.id, facts.id, facts.born_ns, generation, first);
+        if self.streams.contains_key(&id) {
+            return;
+        }
+        let base = begin.base.map_or(Offset(0), |a| a.at);
+        let context = begin.context.encode();
+        let kept = Kept {
+            id,
+            first_path: begin.first_path.unwrap_or_else(|| path.to_owned()),
+            path: path.to_owned(),
+            name: plain_name(&name_of(path)),
+            file: facts.id,
+            born_ns: facts.born_ns,
+            generation,
+            head: Head::of(first),
+            predecessor: begin.predecessor,
+            base,
+            base_context: context.clone(),
+            mark: base,
+            context,
+            anchors: Anchors::from_list(begin.base.into_iter().collect()),
+            last_event: None,
+            size_seen: facts.size,
+            modified_ns: facts.modified_ns,
+            phase: Phase::Following,
+            repeated_until: begin.repeated_until,
+            backfill: begin.backfill,
+            cuts: BTreeSet::new(),
+            inputs: Vec::new(),
+            losses: Vec::new(),
+            ledger: LedgerSum::default(),
+            ledger_whole: true,
+            lost_bytes: 0,
+        };
+        self.journal_first(&Entry::Stream(Box::new(kept.clone())));
+        let mut stream = Stream::new(kept, self.now);
+        stream.size = facts.size;
+        stream.behind_since = Some(self.now);
+        stream.repeatable = has_first_line(first);
+        stream.naming = Naming::Unknown;
+        self.streams.insert(id, stream);
+        self.by_file.insert(facts.id, id);
+        self.by_path.insert(path.to_owned(), id);
+        self.active.insert(id);
+    }
+
+    /// The file of a stream holds other bytes now: the generation ended, and another one begins (protocol
+    /// rule 8). What was read of the old one and is still in memory is shipped; the rest is declared lost.
+    pub(super) fn rewritten(&mut self, id: StreamId, facts: &Metadata) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        let path = stream.kept.path.clone();
+        let Ok((file, first)) = self.first_bytes(&path) else { return };
+        match file.metadata() {
+            // Only the file itself may be judged, not what its name stands for by now.
+            Ok(now) if now.id == facts.id => {}
+            _ => {
+                self.scans.want(path.parent().unwrap_or(Path::new(".")));
+                return;
+            }
+        }
+        let kept = &stream.kept;
+        let head_fits = kept.head.len > 0 && kept.head.fits(&first);
+        let size = file.metadata().map_or(0, |f| f.size);
+        let fitting = kept.anchors.list().iter().rev().filter(|a| head_fits && a.at.0 > 0 && a.at.0 <= size);
+        let base = fitting.copied().find(|a| anchor_fits(&*file, *a).unwrap_or(false));
+        let before = stream.tail.as_ref().map(|t| t.parser.context().clone());
+        let before = before.unwrap_or_else(|| Context::decode(&kept.context).unwrap_or_default());
+        let mut context = before.next_generation();
+        context.after_generation |= base.is_none() && stream.open_bytes() > 0;
+        context.head_seen = base.is_some() && before.head_seen;
+        let begin = Begin {
+            predecessor: Some(id),
+            context,
+            base,
+            repeated_until: if head_fits { stream.read_to() } else { Offset(0) },
+            first_path: Some(kept.first_path.clone()),
+            backfill: kept.backfill,
+        };
+        drop(file);
+        let text = match base {
+            Some(anchor) => format!("`{}` was rewritten after byte {}: a new generation begins there", path.display(), anchor.at.0),
+            None => format!("`{}` was truncated or replaced in place: a new generation begins", path.display()),
+        };
+        self.notice(Importance::Warn, text);
+        self.detach(id);
+        self.by_file.remove(&facts.id);
+        self.by_path.remove(&path);
+        if size == 0 {
+            self.wait(&path, None);
+            self.scans.want(path.parent().unwrap_or(Path::new(".")));
+            return;
+        }
+        let facts = Metadata { size, ..*facts };
+        self.begin_stream(&path, &facts, &first, begin);
+    }
+
+    /// The stream's bytes are no longer in its file: what was read of them is shipped from memory.
+    fn detach(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if let Some(tail) = &mut stream.tail {
+            tail.cut_off = true;
+        }
+        let read_to = stream.read_to();
+        let end = stream.kept.size_seen;
+        stream.kept.phase = Phase::Detached;
+        stream.naming = Naming::Nameless;
+        stream.target = None;
+        if end > read_to.0 {
+            let reason = "the file was truncated or rewritten before these bytes were read".to_owned();
+            self.declare(id, Loss { from: read_to, to: Some(Offset(end)), reason });
+        }
+        self.journal_stream(id);
+        self.journal.must_sync = true;
+        self.active.insert(id);
+    }
+}

@@ -1,0 +1,369 @@
+//! What answers change.
+//!
+//! The indexer's mark is the truth, ours a cache (protocol rule 27): whenever they differ, either way, its
+//! context is taken, and the file is compared with the anchor at the mark when it is opened there.
+
+use super::sending::{Part, Sent};
+use super::{ExitReason, Importance, SendError, ShipperCore, Ticket};
+use crate::batch::InFlight;
+use crate::kept::{Loss, MarkStep, Phase};
+use crate::records::Entry;
+use crate::status::Link;
+use crate::stream::{Opened, Stream};
+use parsers::Offset;
+use std::time::Duration;
+use wire::{Answer, Covered, HelloAnswer, MarkState, Refusal, StreamId, Verdict};
+
+impl ShipperCore {
+    pub(super) fn answered(&mut self, ticket: Ticket, result: Result<Answer, SendError>) {
+        let Some(sent) = self.link.in_flight.remove(&ticket) else { return };
+        for id in sent.parts.iter().filter_map(|p| p.stream()) {
+            if let Some(stream) = self.streams.get_mut(&id).filter(|s| s.busy == Some(ticket)) {
+                stream.busy = None;
+                self.active.insert(id);
+            }
+        }
+        match result {
+            Ok(answer) if answer.verdicts.len() == sent.parts.len() => self.taken(&sent, answer),
+            Ok(answer) => {
+                let (got, asked) = (answer.verdicts.len(), sent.parts.len());
+                self.not_taken(&sent, &SendError::Unreachable(format!("{got} verdicts to {asked} messages")));
+            }
+            Err(error) => self.not_taken(&sent, &error),
+        }
+    }
+
+    fn taken(&mut self, sent: &Sent, answer: Answer) {
+        if self.link.failures > 0 {
+            self.notice(Importance::Info, "the indexer answers again");
+        }
+        self.link.failures = 0;
+        self.link.error = None;
+        self.link.status = Link::Up;
+        let is_hello = matches!(sent.parts.first(), Some(Part::Hello));
+        let current = self.link.incarnation;
+        if !is_hello && current != Some(answer.incarnation) {
+            // What another incarnation says of marks and epochs does not count. An answer of an older one may
+            // still be on its way after the newer was met.
+            if current.is_some() && sent.incarnation == current {
+                self.new_incarnation(answer.incarnation);
+            }
+            self.undo(sent);
+            return;
+        }
+        if self.link.boot.replace(answer.boot).is_some_and(|known| known != answer.boot) {
+            // A new process holds no provisional events (protocol rule 18).
+            self.show_again();
+        }
+        for (part, verdict) in sent.parts.iter().zip(answer.verdicts) {
+            match (*part, verdict) {
+                (Part::Hello, Verdict::Hello(hello)) => self.welcomed(hello, answer.incarnation),
+                (Part::Hello, Verdict::Refused(refusal)) => self.refused(None, refusal),
+                (Part::Open(id), Verdict::Open(state)) => self.mark_told(id, &state),
+                (Part::Ranges(id), Verdict::Ranges { mark, covered, .. }) => self.ranges_taken(id, mark, covered),
+                (Part::Provisional(id, offset, size), Verdict::Provisional { .. }) => {
+                    if let Some(stream) = self.streams.get_mut(&id) {
+                        // Passed over: it comes again when it grows, when the mark moves, or closed.
+                        stream.shown = Some((offset, size));
+                    }
+                }
+                (Part::Gone(id), Verdict::Gone) => self.forget_file(id),
+                (part, Verdict::Refused(refusal)) => self.refused(Some(part), refusal),
+                (part, _) => self.reopen(part.stream()),
+            }
+            if self.exited {
+                return;
+            }
+        }
+    }
+
+    fn welcomed(&mut self, hello: HelloAnswer, incarnation: u64) {
+        self.link.epoch = Some(hello.epoch);
+        let moved = self.agent.incarnation != 0 && self.agent.incarnation != incarnation;
+        self.link.incarnation = Some(incarnation);
+        if hello.request_bytes_max > 0 {
+            // Bodies and bytes of events share the limit; half of it leaves room for the parse.
+            self.link.batch_bytes_max = usize::try_from(hello.request_bytes_max / 2).unwrap_or(usize::MAX).max(1);
+        }
+        if moved {
+            self.reopen_all();
+        }
+        if self.agent.incarnation != incarnation {
+            self.agent.incarnation = incarnation;
+            let agent = crate::records::Agent { seen_ns: self.outside.clock.wall_ns(), ..self.agent.clone() };
+            self.journal(&Entry::Agent(agent));
+        }
+    }
+
+    /// Restored, repaired or wiped (protocol rule 28): every stream is opened again, finished ones too.
+    fn new_incarnation(&mut self, incarnation: u64) {
+        let text = format!("the store is another one now (incarnation {incarnation}): every stream is compared with it");
+        self.notice(Importance::Warn, text);
+        self.link.epoch = None;
+        self.link.incarnation = None;
+        self.link.boot = None;
+        self.reopen_all();
+    }
+
+    fn reopen_all(&mut self) {
+        let all: Vec<StreamId> = self.streams.keys().copied().collect();
+        for id in all {
+            self.reopen(Some(id));
+        }
+    }
+
+    fn show_again(&mut self) {
+        for stream in self.streams.values_mut().filter(|s| s.shown.is_some()) {
+            stream.shown = None;
+            self.active.insert(stream.kept.id);
+        }
+    }
+
+    /// Asks for the stream's mark before anything more is sent of it.
+    fn reopen(&mut self, id: Option<StreamId>) {
+        let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) else { return };
+        stream.opened = Opened::No;
+        stream.shown = None;
+        self.active.insert(stream.kept.id);
+    }
+
+    /// The indexer told where a stream stands.
+    fn mark_told(&mut self, id: StreamId, state: &MarkState) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.opened = Opened::Yes;
+        stream.failures = 0;
+        stream.retry_at = Duration::ZERO;
+        self.active.insert(id);
+        if state.closed {
+            self.close(id);
+            return;
+        }
+        if state.mark != stream.kept.mark || state.context != stream.kept.context {
+            self.go_to(id, state);
+        }
+    }
+
+    /// Takes over the indexer's mark and goes on there.
+    fn go_to(&mut self, id: StreamId, state: &MarkState) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let (before, step) = (stream.kept.mark, stream.step_to(state));
+        stream.go_back_to_mark();
+        stream.kept.move_mark(&step);
+        stream.last_event = stream.kept.last_event;
+        if stream.kept.phase == Phase::Gone && state.mark < before {
+            // Its file is long gone; what the store no longer has is lost (protocol rule 27).
+            stream.kept.phase = Phase::Detached;
+            let loss = Loss {
+                from: state.mark,
+                to: Some(before),
+                reason: "the store went back behind what files still hold".to_owned(),
+            };
+            self.declare(id, loss);
+        } else if stream.kept.phase == Phase::Ended && state.mark < before {
+            stream.kept.phase = Phase::Following;
+        } else if stream.kept.phase == Phase::Detached && state.mark < before {
+            stream.kept.size_seen = stream.kept.size_seen.max(before.0);
+        }
+        self.mark_moved(id);
+        self.active.insert(id);
+    }
+
+    fn ranges_taken(&mut self, id: StreamId, mark: Offset, covered: Option<Covered>) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(in_flight) = stream.in_flight.take() else {
+            self.reopen(Some(id));
+            return;
+        };
+        if in_flight.closes {
+            self.close(id);
+            return;
+        }
+        if mark != in_flight.to {
+            // Less or more than what was sent is settled: ask where it stands.
+            stream.go_back_to_mark();
+            self.reopen(Some(id));
+            return;
+        }
+        let step = step_after(stream, &in_flight, covered.as_ref());
+        stream.kept.move_mark(&step);
+        stream.shown = None;
+        if stream.behind() == 0 {
+            stream.behind_since = None;
+        } else {
+            stream.behind_since = Some(self.now);
+        }
+        stream.error = None;
+        stream.failures = 0;
+        self.report.acknowledged(in_flight.to.0 - in_flight.from.0);
+        self.mark_moved(id);
+    }
+
+    /// A lost range without end closed the stream.
+    fn close(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.go_back_to_mark();
+        stream.kept.losses.clear();
+        stream.kept.size_seen = stream.kept.mark.0;
+        if stream.has_file() {
+            // Closed by mistake or by another: what the file holds begins anew as a generation of its own.
+            stream.kept.phase = Phase::Detached;
+            self.by_file.remove(&stream.kept.file);
+            let path = stream.kept.path.clone();
+            self.by_path.remove(&path);
+            self.scans.want_all();
+        }
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.kept.phase = Phase::Gone;
+        }
+        self.journal_stream(id);
+    }
+
+    fn forget_file(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.kept.phase = Phase::Gone;
+            stream.tail = None;
+            self.journal_stream(id);
+        }
+    }
+
+    /// A message was refused.
+    fn refused(&mut self, part: Option<Part>, refusal: Refusal) {
+        let id = part.and_then(Part::stream);
+        match refusal {
+            Refusal::Fenced => {
+                self.link.status = Link::Fenced;
+                let text = "a newer start of this agent took over; this one stops, and starting it again would only take it back";
+                self.link.error = Some(text.to_owned());
+                self.notice(Importance::Error, text);
+                self.exit(ExitReason::Fenced);
+            }
+            Refusal::NotOpen => match part {
+                Some(Part::Gone(id)) => self.forget_file(id),
+                _ => {
+                    self.drop_in_flight(id);
+                    self.reopen(id);
+                }
+            },
+            Refusal::Gap(state) | Refusal::Straddles(state) => {
+                if let Some(id) = id {
+                    self.drop_in_flight(Some(id));
+                    self.go_to(id, &state);
+                }
+            }
+            Refusal::TooLarge { max } => {
+                self.smaller_batches(Some(max));
+                self.drop_in_flight(id);
+            }
+            Refusal::Rejected { offset, reason } => {
+                // Its place in the dead-letter file comes with that file; until then it waits, and says so.
+                self.wait_for(id, self.config.timing.retry_max);
+                self.drop_in_flight(id);
+                if let Some(id) = id {
+                    self.stuck(id, &format!("the indexer rejects the event at byte {}: {reason}", offset.0));
+                }
+            }
+            Refusal::Busy { retry_after_ms, reason } => {
+                self.drop_in_flight(id);
+                let wait = Duration::from_millis(retry_after_ms);
+                self.wait_for(id, wait + self.jitter(wait / 4 + self.config.timing.retry_min));
+                if id.is_none() {
+                    self.link.retry_at = self.now + wait.max(self.config.timing.retry_min);
+                    self.link.error = Some(reason);
+                }
+            }
+        }
+    }
+
+    /// Nothing is sent of a stream for a while; what it does not need meanwhile is let go.
+    fn wait_for(&mut self, id: Option<StreamId>, wait: Duration) {
+        if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
+            stream.retry_at = self.now + wait;
+            if stream.opened == Opened::Asked {
+                stream.opened = Opened::No;
+            }
+        }
+    }
+
+    fn smaller_batches(&mut self, max: Option<u64>) {
+        let now = self.batch_bytes_max();
+        let told = max.and_then(|m| usize::try_from(m / 2).ok()).filter(|m| *m < now);
+        self.link.batch_bytes_max = told.unwrap_or(now / 2).max(1);
+    }
+
+    fn drop_in_flight(&mut self, id: Option<StreamId>) {
+        if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
+            stream.go_back_to_mark();
+        }
+    }
+
+    /// Not answered, or refused as a whole.
+    fn not_taken(&mut self, sent: &Sent, error: &SendError) {
+        self.undo(sent);
+        self.back_off(error);
+    }
+
+    /// The request is as good as never sent: what it held is read again when its turn comes.
+    fn undo(&mut self, sent: &Sent) {
+        for part in &sent.parts {
+            let Some(stream) = part.stream().and_then(|id| self.streams.get_mut(&id)) else { continue };
+            match part {
+                Part::Hello => {}
+                Part::Open(_) if stream.opened == Opened::Asked => stream.opened = Opened::No,
+                Part::Open(_) => {}
+                Part::Ranges(_) => {
+                    stream.go_back_to_mark();
+                }
+                Part::Provisional(..) => stream.shown = None,
+                Part::Gone(_) => {}
+            }
+        }
+    }
+
+    fn back_off(&mut self, error: &SendError) {
+        let timing = self.config.timing;
+        self.link.failures = self.link.failures.saturating_add(1);
+        let doubled = timing.retry_min.saturating_mul(1 << self.link.failures.min(16)).min(timing.retry_max);
+        let mut wait = timing.retry_min / 2 + self.jitter(doubled);
+        let mut status = Link::Down;
+        match error {
+            SendError::Unauthorized(_) => {
+                status = Link::Unauthorized;
+                wait = timing.retry_max;
+            }
+            SendError::Busy { retry_after: Some(after), .. } => wait = *after + self.jitter(*after / 4 + timing.retry_min),
+            SendError::TooLarge { max } => self.smaller_batches(*max),
+            SendError::Version(_) => wait = timing.retry_max,
+            _ => {}
+        }
+        self.link.retry_at = self.now + wait;
+        let text = error.to_string();
+        if self.link.status != status || self.link.error.as_ref() != Some(&text) {
+            let importance = if status == Link::Unauthorized { Importance::Error } else { Importance::Warn };
+            self.notice(importance, format!("{text}; the files are kept, and it is tried again"));
+        }
+        self.link.status = status;
+        self.link.error = Some(text);
+    }
+}
+
+/// The mark after a batch was taken. What had been covered before keeps the fate it has (protocol rule 21).
+fn step_after(stream: &Stream, in_flight: &InFlight, covered: Option<&Covered>) -> MarkStep {
+    let kept = &stream.kept;
+    let mut step = kept.mark_step();
+    step.mark = in_flight.to;
+    step.context.clone_from(&in_flight.context);
+    step.anchor = in_flight.anchor;
+    step.last_event = in_flight.last_event;
+    match covered {
+        None => step.ledger += in_flight.sum_from(in_flight.from),
+        Some(Covered { to, sum: Some(sum), .. }) => {
+            step.ledger += *sum;
+            step.ledger += in_flight.sum_from(*to);
+        }
+        Some(Covered { sum: None, .. }) => step.ledger_whole = false,
+    }
+    if in_flight.is_loss() {
+        step.lost_bytes += in_flight.to.0 - in_flight.from.0;
+    }
+    step
+}

@@ -1,0 +1,331 @@
+//! Reading: from files into batches, live files first, within the bounds of memory.
+
+use super::{Importance, ShipperCore};
+use crate::batch::{Batch, Wiring};
+use crate::kept::{Head, Loss, Phase};
+use crate::stream::{Opened, Stream};
+use crate::tail::{self, Read, Tail};
+use outside::Metadata;
+use parsers::{Dataset, Flags, Offset, TimeNs};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use wire::StreamId;
+
+/// An event and one read at most lie open in a buffer.
+const OPEN_BYTES_MAX: usize = (1 << 20) + (64 << 10);
+
+/// A file is asked again after so long when two looks at it did not agree.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// What one turn of one stream came to.
+enum Turn {
+    /// So many bytes were read.
+    Read(usize),
+    /// Nothing to read, or not now.
+    Nothing,
+}
+
+impl ShipperCore {
+    /// Lets each stream that has unread bytes read once, in turn, until the step's budget is used up.
+    pub(super) fn read_round(&mut self) {
+        self.more_to_read = false;
+        let mut budget = self.config.limits.step_bytes_max;
+        let mut memory: usize = self.active.iter().filter_map(|id| self.streams.get(id)).map(Stream::memory).sum();
+        for backfill in [false, true] {
+            loop {
+                let mut read = 0;
+                for id in self.in_turn(backfill) {
+                    if budget == 0 {
+                        self.turn = id;
+                        self.more_to_read = true;
+                        return;
+                    }
+                    if memory >= self.config.limits.memory_bytes_max && !self.make_room(id, &mut memory) {
+                        return;
+                    }
+                    let before = self.streams.get(&id).map_or(0, Stream::memory);
+                    let Turn::Read(bytes) = self.read_turn(id) else { continue };
+                    let after = self.streams.get(&id).map_or(0, Stream::memory);
+                    memory = (memory + after).saturating_sub(before);
+                    budget = budget.saturating_sub(bytes);
+                    read += bytes;
+                }
+                if read == 0 {
+                    break;
+                }
+            }
+            // Live files are always ahead: older ones are read only when no live one waits.
+            if !backfill && self.active.iter().any(|id| self.streams.get(id).is_some_and(|s| !s.kept.backfill && self.may_read(s))) {
+                return;
+            }
+        }
+    }
+
+    /// Streams that may read, beginning where the last round ended; of older files the newest only.
+    fn in_turn(&self, backfill: bool) -> Vec<StreamId> {
+        let may = |id: &&StreamId| {
+            self.streams.get(id).is_some_and(|s| s.kept.backfill == backfill && self.may_read(s))
+        };
+        if backfill {
+            let newest = self.active.iter().filter(may).max_by_key(|id| self.streams[id].modified_ns);
+            return newest.into_iter().copied().collect();
+        }
+        let (first, last) = (self.active.range(self.turn..), self.active.range(..self.turn));
+        first.chain(last).filter(may).copied().collect()
+    }
+
+    /// Whether a read may bring something, and there is room for it in the stream's batch.
+    pub(super) fn may_read(&self, stream: &Stream) -> bool {
+        let limits = &self.config.limits;
+        let closed = stream.building.as_ref().map_or(0, Batch::bytes);
+        let room = closed == 0 || closed + stream.open_bytes() + limits.read_bytes <= limits.batch_bytes_max;
+        self.stop.is_none()
+            && stream.opened == Opened::Yes
+            && stream.has_file()
+            && self.now >= stream.retry_at
+            && room
+            && (stream.unread() > 0 || stream.suspect || stream.size < stream.read_to().0)
+    }
+
+    /// Memory is full: gives up what can be read again, unless answers will make room. `false`: wait.
+    fn make_room(&mut self, wanted: StreamId, memory: &mut usize) -> bool {
+        let waiting = self.active.iter().filter_map(|id| self.streams.get(id));
+        if waiting.into_iter().any(|s| s.building.is_some() || s.in_flight.is_some()) {
+            return false;
+        }
+        for id in self.active.iter().filter(|id| **id != wanted) {
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            if stream.open_bytes() > 0 && !stream.tail.as_ref().is_some_and(|t| t.cut_off) {
+                *memory = memory.saturating_sub(stream.memory());
+                stream.go_back_to_mark();
+            }
+        }
+        true
+    }
+
+    fn read_turn(&mut self, id: StreamId) -> Turn {
+        if !self.open_tail(id) {
+            return Turn::Nothing;
+        }
+        let limits = self.config.limits;
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let result = self.read_into(id, &mut scratch, limits.read_bytes);
+        self.scratch = scratch;
+        match result {
+            Ok(Read::Bytes(bytes)) => {
+                self.read_well(id);
+                self.advance(id);
+                Turn::Read(bytes)
+            }
+            Ok(Read::End) => {
+                self.read_well(id);
+                self.at_end(id);
+                Turn::Nothing
+            }
+            Ok(Read::Rewritten) => {
+                self.rewritten_now(id);
+                Turn::Nothing
+            }
+            Err(error) => {
+                self.read_failed(id, &error);
+                Turn::Nothing
+            }
+        }
+    }
+
+    fn read_into(&mut self, id: StreamId, scratch: &mut Vec<u8>, max: usize) -> io::Result<Read> {
+        let Some(stream) = self.streams.get_mut(&id) else { return Ok(Read::End) };
+        let (limit, size) = (stream.target, stream.size);
+        let head = stream.kept.head;
+        let Some(tail) = &mut stream.tail else { return Ok(Read::End) };
+        if size < tail.read_to().0 {
+            return Ok(Read::Rewritten);
+        }
+        if stream.suspect {
+            if !tail.head_fits(head)? {
+                return Ok(Read::Rewritten);
+            }
+            stream.suspect = false;
+        }
+        let left = limit.map_or(u64::MAX, |t| t.saturating_sub(tail.read_to().0));
+        let max = max.min(usize::try_from(left).unwrap_or(usize::MAX)).min(OPEN_BYTES_MAX);
+        if max == 0 { Ok(Read::End) } else { tail.read(scratch, max) }
+    }
+
+    /// The file says it is longer than what can be read, or the look at it was late: ask it again.
+    fn at_end(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(Ok(facts)) = stream.tail.as_ref().map(|t| t.metadata()) else { return };
+        stream.size = facts.size;
+        stream.modified_ns = facts.modified_ns;
+        if stream.unread() > 0 {
+            // It grew between the two looks.
+            stream.retry_at = self.now + AGAIN;
+        }
+    }
+
+    fn read_well(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.failures = 0;
+        stream.error = None;
+        let read_to = stream.read_to().0;
+        stream.size = stream.size.max(read_to);
+        stream.kept.size_seen = stream.kept.size_seen.max(read_to);
+    }
+
+    fn rewritten_now(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.retry_at = self.now + Duration::from_millis(100);
+        let path = stream.kept.path.clone();
+        let facts = match stream.tail.as_ref().map(|t| t.metadata()) {
+            Some(facts) => facts,
+            None => self.outside.files.metadata(&path),
+        };
+        match facts {
+            Ok(facts) => self.rewritten(id, &facts),
+            Err(error) => self.read_failed(id, &error),
+        }
+    }
+
+    /// Unreadable is never gone (protocol rule 9): it is tried again.
+    fn read_failed(&mut self, id: StreamId, error: &io::Error) {
+        let longest = self.config.timing.retry_max;
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.failures = stream.failures.saturating_add(1);
+        stream.retry_at = self.now + Duration::from_millis(100 << stream.failures.min(8)).min(longest);
+        let path = stream.kept.path.clone();
+        if error.kind() == io::ErrorKind::NotFound {
+            self.scans.want(path.parent().unwrap_or(Path::new(".")));
+            return;
+        }
+        let text = format!("failed to read `{}`: {error}", path.display());
+        let first = stream.error.as_ref() != Some(&text);
+        stream.error = Some(text.clone());
+        if first {
+            self.notice(Importance::Warn, format!("{text}; it is tried again"));
+        }
+    }
+
+    /// Opens the stream's file at its mark; `false` when it cannot be read now.
+    fn open_tail(&mut self, id: StreamId) -> bool {
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        if stream.tail.is_some() {
+            return true;
+        }
+        let context = stream.mark_context();
+        let path = stream.kept.path.clone();
+        match Tail::open(&*self.outside.files, &path, &stream.kept, context) {
+            Ok(tail::Opened::Tail(tail, facts)) => {
+                self.opened(id, tail, facts);
+                true
+            }
+            Ok(tail::Opened::OtherFile) => {
+                stream.retry_at = self.now + Duration::from_millis(100);
+                self.scans.want(path.parent().unwrap_or(Path::new(".")));
+                false
+            }
+            Ok(tail::Opened::Rewritten(facts)) => {
+                stream.retry_at = self.now + Duration::from_millis(100);
+                self.rewritten(id, &facts);
+                false
+            }
+            Err(error) => {
+                self.read_failed(id, &error);
+                false
+            }
+        }
+    }
+
+    fn opened(&mut self, id: StreamId, tail: Box<Tail>, facts: Metadata) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.last_event = stream.kept.last_event;
+        stream.size = facts.size;
+        stream.modified_ns = facts.modified_ns;
+        stream.suspect = false;
+        stream.tail = Some(tail);
+    }
+
+    /// Lets the parser look at what was read; closed events go into the batch.
+    pub(super) fn advance(&mut self, id: StreamId) {
+        let main_time = self.main_time(id);
+        let now = self.now;
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let inputs = stream.kept.parser_inputs();
+        let wiring = Wiring::of(&stream.kept);
+        let Some(tail) = &mut stream.tail else { return };
+        let mut batch = stream.building.take().unwrap_or_else(|| {
+            stream.building_since = now;
+            Batch::new(tail.parser.offset(), stream.last_event)
+        });
+        let lost_context = if stream.context_lost { Flags::CONTEXT_LOST } else { Flags::default() };
+        tail.advance(&inputs, &mut |event, bytes| {
+            let mut extra = lost_context;
+            let time = event.time.map(|t| t.utc);
+            if event.dataset == Dataset::Error && time.is_some() && time <= main_time {
+                extra.set(Flags::COPY);
+            }
+            batch.push(&wiring, event, bytes, extra);
+        });
+        if batch.is_empty() {
+            return;
+        }
+        stream.context_lost = false;
+        stream.last_event = batch.last_event;
+        batch.close(tail.parser.context().encode(), tail.anchor());
+        stream.building = Some(batch);
+        self.head_may_have_grown(id);
+        self.zone_may_have_come(id);
+    }
+
+    /// The head hash grows to 1 KiB with the file (protocol rule 5).
+    fn head_may_have_grown(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.kept.head.len as usize >= Head::BYTES_MAX {
+            return;
+        }
+        let Some(Ok(first)) = stream.tail.as_ref().filter(|t| !t.cut_off).map(|t| t.first_bytes()) else { return };
+        // Only what was read and compared counts.
+        let read_to = usize::try_from(stream.read_to().0).unwrap_or(usize::MAX);
+        let head = Head::of(&first[..first.len().min(read_to)]);
+        if head.len > stream.kept.head.len && stream.kept.head.fits(&first) {
+            stream.head_grew = head.len as usize == Head::BYTES_MAX;
+            stream.kept.head = head;
+            self.journal_stream(id);
+        }
+    }
+
+    /// For a file that only repeats another's lines: the time up to which the main file was read (protocol
+    /// rule 40); `None` for all other files, and when the main file cannot be relied on.
+    fn main_time(&self, id: StreamId) -> Option<TimeNs> {
+        let stream = self.streams.get(&id)?;
+        if !stream.kept.name.contains("error") {
+            return None;
+        }
+        let folder = stream.kept.path.parent()?;
+        let main = ["wso2carbon.log", "carbon.log"].iter().find_map(|name| self.by_path.get(&folder.join(name)))?;
+        let main = self.streams.get(main).filter(|s| s.error.is_none() && s.has_file())?;
+        main.tail.as_ref()?.parser.context().last_time
+    }
+
+    /// A stream whose file is out of reach: what it still owed is declared lost, once nothing of it is left
+    /// in memory.
+    pub(super) fn settle_detached(&mut self) {
+        let due: Vec<(StreamId, Offset, Option<Offset>)> = self
+            .active
+            .iter()
+            .filter_map(|id| self.streams.get(id))
+            .filter(|s| s.kept.phase == Phase::Detached && s.opened == Opened::Yes)
+            .filter(|s| s.tail.is_none() && s.building.is_none() && s.in_flight.is_none())
+            .filter_map(|s| {
+                let first = s.kept.losses.iter().map(|l| l.from).min();
+                let to = first.unwrap_or(Offset(s.kept.size_seen));
+                (s.kept.mark < to).then_some((s.kept.id, s.kept.mark, Some(to)))
+            })
+            .collect();
+        for (id, from, to) in due {
+            let reason = "the file was truncated, rewritten or removed before these bytes were shipped".to_owned();
+            self.declare(id, Loss { from, to, reason });
+        }
+    }
+}

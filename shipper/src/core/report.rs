@@ -1,0 +1,139 @@
+//! What people see: status, progress, and files that are closed while nothing happens to them.
+
+use super::{Importance, ShipperCore};
+use crate::kept::Phase;
+use crate::status::{FileStatus, Progress, Status};
+use crate::stream::Stream;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use wire::StreamId;
+
+/// Figures of the moment.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// Bytes acknowledged since the window began.
+    acknowledged: u64,
+    window_began: Duration,
+    bytes_per_second: u64,
+    next_notice: Duration,
+    told: BTreeSet<String>,
+    was_behind: bool,
+}
+
+/// Reasons remembered so that each is told once.
+const TOLD_MAX: usize = 1000;
+/// The rate is that of at least so long.
+const WINDOW: Duration = Duration::from_secs(2);
+
+impl Report {
+    pub(super) fn acknowledged(&mut self, bytes: u64) {
+        self.acknowledged += bytes;
+    }
+
+    /// Whether this was not told before.
+    pub(super) fn first_time(&mut self, text: &str) -> bool {
+        if self.told.len() >= TOLD_MAX {
+            self.told.clear();
+        }
+        self.told.insert(text.to_owned())
+    }
+}
+
+impl ShipperCore {
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        let mut files: Vec<FileStatus> = self
+            .streams
+            .values()
+            .filter(|s| s.has_file() || s.kept.phase == Phase::Detached && s.behind() > 0)
+            .map(|s| self.file_status(s))
+            .collect();
+        for (path, reason) in self.folders.values().flat_map(|f| &f.waiting) {
+            let path = path.display().to_string();
+            files.push(FileStatus { path, last_error: reason.clone(), ..FileStatus::default() });
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        let folder_error = self.folders.values().find_map(|f| f.error.clone());
+        Status {
+            taken_ns: self.outside.clock.wall_ns(),
+            agent: self.agent.id.to_string(),
+            link: self.link.status,
+            last_error: self.link.error.clone().or(folder_error),
+            state_unwritable: self.journal.failed,
+            progress: self.progress(),
+            files,
+            left_out: self.scans.left_out.iter().map(|p| p.display().to_string()).collect(),
+        }
+    }
+
+    fn file_status(&self, stream: &Stream) -> FileStatus {
+        let behind = stream.behind();
+        let since = stream.behind_since.filter(|_| behind > 0);
+        FileStatus {
+            path: stream.kept.path.display().to_string(),
+            stream: stream.kept.id.to_string(),
+            size: stream.size,
+            mark: stream.kept.mark.0,
+            behind_bytes: behind,
+            behind_seconds: since.map_or(0, |s| self.now.saturating_sub(s).as_secs()),
+            last_error: stream.error.clone(),
+        }
+    }
+
+    /// Older files still to ship; `None` when there are none.
+    fn progress(&self) -> Option<Progress> {
+        let waiting = self.active.iter().filter_map(|id| self.streams.get(id));
+        let (mut bytes_left, mut backfill) = (0, false);
+        for stream in waiting {
+            bytes_left += stream.behind();
+            backfill |= stream.kept.backfill && stream.behind() > 0;
+        }
+        let rate = self.report.bytes_per_second;
+        backfill.then(|| Progress { bytes_left, bytes_per_second: rate, seconds_left: bytes_left.checked_div(rate) })
+    }
+
+    /// A line of progress now and then while older files are shipped, and one when they are.
+    pub(super) fn tell_progress(&mut self) {
+        let window = self.now.saturating_sub(self.report.window_began);
+        if window >= WINDOW {
+            let per_second = u128::from(self.report.acknowledged) * 1000 / window.as_millis().max(1);
+            self.report.bytes_per_second = u64::try_from(per_second).unwrap_or(u64::MAX);
+            self.report.acknowledged = 0;
+            self.report.window_began = self.now;
+        }
+        if self.now < self.report.next_notice {
+            return;
+        }
+        self.report.next_notice = self.now + self.config.timing.progress_interval;
+        match self.progress() {
+            Some(progress) => {
+                self.report.was_behind = true;
+                let eta = progress.seconds_left.map_or_else(|| "not yet known".to_owned(), |s| format!("{s} s"));
+                let text = format!(
+                    "older files: {:.1} MB left, {:.1} MB/s, time to go {eta}",
+                    progress.bytes_left as f64 / 1e6,
+                    progress.bytes_per_second as f64 / 1e6
+                );
+                self.notice(Importance::Info, text);
+            }
+            None if std::mem::take(&mut self.report.was_behind) => {
+                self.notice(Importance::Info, "older files are shipped");
+            }
+            None => {}
+        }
+    }
+
+    /// Files at rest are closed beyond a number; the ones idle longest first.
+    pub(super) fn close_idle_files(&mut self) {
+        let most = self.config.limits.idle_files_open_max;
+        let idle = self.streams.values().filter(|s| s.tail.is_some() && !self.active.contains(&s.kept.id));
+        let mut idle: Vec<(Duration, StreamId)> = idle.map(|s| (s.grew_at, s.kept.id)).collect();
+        let Some(surplus) = idle.len().checked_sub(most).filter(|n| *n > 0) else { return };
+        idle.sort();
+        for (_, id) in idle.into_iter().take(surplus) {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.tail = None;
+            }
+        }
+    }
+}

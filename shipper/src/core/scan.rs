@@ -1,0 +1,466 @@
+//! Finding files: listing of folders, and what became of the names that streams had.
+
+use super::{Importance, ShipperCore, ShipperOutput};
+use crate::identity::{is_dated, is_followed, name_of, plain_name};
+use crate::kept::{Loss, Phase};
+use crate::records::Entry;
+use crate::stream::Naming;
+use outside::{FileId, Kind, Metadata};
+use parsers::Zone;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wire::StreamId;
+
+/// One followed folder.
+#[derive(Debug, Default)]
+pub(super) struct Folder {
+    pub(super) depth: usize,
+    /// Only this file of it is followed.
+    pub(super) only: Option<BTreeSet<PathBuf>>,
+    /// Zone learnt from a banner or access line in it.
+    pub(super) zone: Option<Zone>,
+    pub(super) looked_back: bool,
+    /// Files without a byte, and files that could not be read, with the reason.
+    pub(super) waiting: BTreeMap<PathBuf, Option<String>>,
+    pub(super) error: Option<String>,
+}
+
+/// What is to be listed, and when.
+#[derive(Debug)]
+pub(super) struct Scans {
+    pub(super) next: Duration,
+    wanted: BTreeSet<PathBuf>,
+    all: bool,
+    /// All folders were listed at least once.
+    pub(super) done_once: bool,
+    /// Nothing was known when the state folder was opened.
+    pub(super) first_start: bool,
+    /// Wall clock when state was last written before this start.
+    pub(super) seen_ns: i64,
+    pub(super) left_out: BTreeSet<PathBuf>,
+}
+
+impl Scans {
+    pub(super) fn new(now: Duration) -> Scans {
+        Scans {
+            next: now,
+            wanted: BTreeSet::new(),
+            all: true,
+            done_once: false,
+            first_start: false,
+            seen_ns: 0,
+            left_out: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn want_all(&mut self) {
+        self.all = true;
+    }
+
+    pub(super) fn want(&mut self, folder: &Path) {
+        self.wanted.insert(folder.to_owned());
+    }
+}
+
+/// A file as a listing found it.
+pub(super) struct Found {
+    pub(super) path: PathBuf,
+    pub(super) facts: Metadata,
+}
+
+/// Names and facts of one folder.
+#[derive(Default)]
+struct Listing {
+    found: Vec<Found>,
+    /// Names that are not followed; looked at only when a stream's file is missing.
+    others: Vec<PathBuf>,
+    /// Names whose facts could not be had: what they stand for is not missing.
+    unreadable: BTreeSet<PathBuf>,
+}
+
+impl ShipperCore {
+    /// Something happened to this name.
+    pub(super) fn changed(&mut self, path: PathBuf) {
+        if self.folders.contains_key(&path) {
+            self.scans.want(&path);
+            return;
+        }
+        let Some(folder) = path.parent().filter(|f| self.folders.contains_key(*f)).map(Path::to_owned) else { return };
+        let known = self.by_path.get(&path).and_then(|id| self.streams.get(id));
+        match known.map(|s| (s.kept.id, s.kept.file)) {
+            Some((_, file)) => match self.outside.files.metadata(&path) {
+                Ok(facts) if facts.id == file => self.seen(&path, facts),
+                _ => self.scans.want(&folder),
+            },
+            None => {
+                // A name without a dot may be a new sub-folder.
+                let name = name_of(&path);
+                let unreadable = self.folders.get(&folder).and_then(|f| f.waiting.get(&path)).is_some_and(Option::is_some);
+                if unreadable {
+                    return; // the next scan tries it again
+                }
+                if !name.contains('.') || is_followed(&name, &self.config.include, &self.config.exclude) {
+                    self.scans.want(&folder);
+                }
+            }
+        }
+    }
+
+    /// Lists what is due.
+    pub(super) fn scan_due(&mut self) {
+        if self.now >= self.scans.next {
+            self.scans.all = true;
+        }
+        if !self.scans.all && self.scans.wanted.is_empty() {
+            return;
+        }
+        let all = std::mem::take(&mut self.scans.all);
+        if all {
+            self.scans.next = self.now + self.config.timing.scan_interval;
+            self.add_roots();
+        }
+        let mut wanted = std::mem::take(&mut self.scans.wanted);
+        if all {
+            wanted.extend(self.folders.keys().cloned());
+        }
+        let mut new = Vec::new();
+        while let Some(folder) = wanted.pop_first() {
+            // A sub-folder found on the way is listed in the same pass.
+            let below = self.list(&folder, &mut new);
+            wanted.extend(below);
+        }
+        self.admit(new);
+        self.name_generations();
+        self.close_idle_files();
+        if all && !self.scans.done_once {
+            self.scans.done_once = true;
+            self.first_listing_done();
+        }
+    }
+
+    fn add_roots(&mut self) {
+        for root in self.config.folders.clone() {
+            if self.folders.contains_key(&root) {
+                continue;
+            }
+            match self.outside.files.metadata(&root) {
+                Ok(facts) if facts.kind == Kind::Folder => self.add_folder(root, 0, None),
+                Ok(_) => {
+                    let folder = root.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+                    self.add_folder(folder, usize::MAX, Some(root));
+                }
+                Err(error) => {
+                    let text = format!("failed to look at `{}`: {error}", root.display());
+                    self.notice(Importance::Warn, text);
+                }
+            }
+        }
+    }
+
+    fn add_folder(&mut self, path: PathBuf, depth: usize, only: Option<PathBuf>) {
+        let new = !self.folders.contains_key(&path);
+        let folder = self.folders.entry(path.clone()).or_insert_with(|| Folder {
+            depth,
+            only: only.as_ref().map(|_| BTreeSet::new()),
+            ..Folder::default()
+        });
+        match (&mut folder.only, only) {
+            (Some(files), Some(file)) => {
+                files.insert(file);
+            }
+            (all, None) => *all = None,
+            (None, Some(_)) => {}
+        }
+        if new {
+            self.out.push(ShipperOutput::Watch(path));
+        }
+    }
+
+    /// Lists one folder; new files go to `new`. Gives the sub-folders not known before.
+    fn list(&mut self, folder: &Path, new: &mut Vec<Found>) -> Vec<PathBuf> {
+        let names = match self.outside.files.list(folder) {
+            Ok(names) => names,
+            Err(error) => {
+                self.folder_failed(folder, &error);
+                return Vec::new();
+            }
+        };
+        if let Some(known) = self.folders.get_mut(folder) {
+            known.error = None;
+            known.waiting.clear();
+        }
+        let mut below = Vec::new();
+        let listing = self.look_at(folder, names, &mut below);
+        let mut seen: BTreeSet<StreamId> = BTreeSet::new();
+        for (path, facts) in one_name_each(&listing.found, |file| {
+            self.by_file.get(&file).and_then(|id| self.streams.get(id)).map(|s| s.kept.path.clone())
+        }) {
+            match self.by_file.get(&facts.id).copied() {
+                Some(id) if !self.is_other_file(id, &facts) => {
+                    seen.insert(id);
+                    self.seen(&path, facts);
+                }
+                Some(id) => {
+                    self.vanished(id);
+                    new.push(Found { path, facts });
+                }
+                None => new.push(Found { path, facts }),
+            }
+        }
+        self.look_for_missing(folder, &seen, &listing);
+        below
+    }
+
+    fn folder_failed(&mut self, folder: &Path, error: &io::Error) {
+        let text = format!("failed to list `{}`: {error}; its files are taken for present until it can be listed", folder.display());
+        let Some(known) = self.folders.get_mut(folder) else { return };
+        if known.error.as_ref() != Some(&text) {
+            known.error = Some(text.clone());
+            self.notice(Importance::Warn, text);
+        }
+    }
+
+    fn look_at(&mut self, folder: &Path, names: Vec<PathBuf>, below: &mut Vec<PathBuf>) -> Listing {
+        let (depth, only) = self.folders.get(folder).map_or((0, None), |f| (f.depth, f.only.clone()));
+        let mut listing = Listing::default();
+        for name in names {
+            let path = folder.join(&name);
+            if path == self.state_folder {
+                continue;
+            }
+            let followed = match &only {
+                Some(files) => files.contains(&path),
+                None => is_followed(&name.to_string_lossy(), &self.config.include, &self.config.exclude),
+            };
+            if !followed && (depth >= self.config.limits.folder_depth_max || name.to_string_lossy().contains('.')) {
+                listing.others.push(path);
+                continue;
+            }
+            match self.outside.files.metadata(&path) {
+                Ok(facts) if facts.kind == Kind::Folder => {
+                    if depth < self.config.limits.folder_depth_max && !self.folders.contains_key(&path) {
+                        self.add_folder(path.clone(), depth + 1, None);
+                        below.push(path);
+                    }
+                }
+                Ok(facts) if facts.kind == Kind::File && followed => listing.found.push(Found { path, facts }),
+                Ok(_) => listing.others.push(path),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => {
+                    listing.unreadable.insert(path);
+                }
+            }
+        }
+        listing
+    }
+
+    /// Whether the file under a known identity is another one: the inode was given away again.
+    fn is_other_file(&self, id: StreamId, facts: &Metadata) -> bool {
+        let Some(stream) = self.streams.get(&id) else { return false };
+        let born_differs = matches!((stream.kept.born_ns, facts.born_ns), (Some(a), Some(b)) if a != b);
+        // An inode cannot be given away while we hold the file.
+        born_differs && stream.tail.is_none()
+    }
+
+    /// A followed file under its present name.
+    pub(super) fn seen(&mut self, path: &Path, facts: Metadata) {
+        let now = self.now;
+        let Some(stream) = self.by_file.get(&facts.id).and_then(|id| self.streams.get_mut(id)) else { return };
+        let id = stream.kept.id;
+        stream.missing_since = None;
+        if stream.kept.path != path {
+            stream.kept.path = path.to_owned();
+            stream.naming = Naming::Unknown;
+            self.by_path.insert(path.to_owned(), id);
+            self.journal_stream(id);
+            self.active.insert(id);
+        } else {
+            self.by_path.entry(path.to_owned()).or_insert(id);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if facts.size == stream.size && facts.modified_ns == stream.modified_ns {
+            return;
+        }
+        // The head is compared again after a decrease of size or a step back of time (protocol rule 9).
+        stream.suspect |= facts.size < stream.size || facts.modified_ns < stream.modified_ns;
+        if facts.size > stream.size && stream.behind_since.is_none() {
+            stream.behind_since = Some(now);
+        }
+        stream.size = facts.size;
+        stream.modified_ns = facts.modified_ns;
+        stream.grew_at = now;
+        stream.kept.size_seen = stream.kept.size_seen.max(facts.size);
+        stream.kept.modified_ns = facts.modified_ns;
+        if facts.size != stream.kept.mark.0 && stream.kept.phase == Phase::Ended {
+            // A stale writer: what it adds is read all the same (protocol rule 10).
+            stream.kept.phase = Phase::Following;
+        }
+        self.active.insert(id);
+        self.mark_moved(id);
+    }
+
+    /// Streams whose file was not in the listing of the folder it was last seen in.
+    fn look_for_missing(&mut self, folder: &Path, seen: &BTreeSet<StreamId>, listing: &Listing) {
+        let missing: Vec<StreamId> = self
+            .streams
+            .values()
+            .filter(|s| s.has_file() && s.kept.path.parent() == Some(folder) && !seen.contains(&s.kept.id))
+            .filter(|s| s.naming != Naming::Nameless && !listing.unreadable.contains(&s.kept.path))
+            .map(|s| s.kept.id)
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        let elsewhere: HashMap<FileId, PathBuf> = listing
+            .others
+            .iter()
+            .filter_map(|path| Some((self.outside.files.metadata(path).ok()?.id, path.clone())))
+            .collect();
+        for id in missing {
+            self.missing(id, &elsewhere);
+        }
+    }
+
+    fn missing(&mut self, id: StreamId, elsewhere: &HashMap<FileId, PathBuf>) {
+        let (now, close_after) = (self.now, self.config.timing.close_after);
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if let Some(path) = elsewhere.get(&stream.kept.file) {
+            stream.kept.path.clone_from(path);
+            stream.naming = Naming::Rotated;
+            self.active.insert(id);
+            self.journal_stream(id);
+            return;
+        }
+        if let Some(tail) = &stream.tail {
+            // Held open: nothing is lost, whatever it is called.
+            stream.naming = match tail.metadata() {
+                Ok(facts) if facts.links == 0 => Naming::Nameless,
+                _ => Naming::Rotated,
+            };
+            self.active.insert(id);
+            return;
+        }
+        let since = *stream.missing_since.get_or_insert(now);
+        if now >= since + close_after {
+            self.vanished(id);
+        } else {
+            // A rename between listing and looking hides a file for a moment: look once more.
+            self.scans.next = self.scans.next.min(since + close_after);
+        }
+    }
+
+    /// The file is gone and was not held open.
+    pub(super) fn vanished(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        self.active.insert(id);
+        if self.by_file.get(&stream.kept.file) == Some(&id) {
+            self.by_file.remove(&stream.kept.file);
+        }
+        stream.naming = Naming::Nameless;
+        stream.tail = None;
+        if stream.kept.phase == Phase::Ended {
+            stream.kept.phase = Phase::Detached;
+            self.journal_stream(id);
+            return;
+        }
+        stream.kept.phase = Phase::Detached;
+        // Known only once the indexer said where it stands; see `settle_detached`.
+        let loss = Loss {
+            from: stream.kept.mark,
+            to: None,
+            reason: "the file was removed while it was not followed".to_owned(),
+        };
+        self.declare(id, loss);
+        self.journal_stream(id);
+    }
+
+    /// Notes a loss; it is journaled before anything is sent or let go (protocol rule 30).
+    pub(super) fn declare(&mut self, id: StreamId, loss: Loss) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let path = stream.kept.path.display().to_string();
+        let what = match loss.to {
+            Some(to) => format!("bytes {} to {}", loss.from.0, to.0),
+            None => format!("what may have stood after byte {}", loss.from.0),
+        };
+        stream.kept.losses.push(loss.clone());
+        self.journal_first(&Entry::Loss(id, loss.clone()));
+        self.active.insert(id);
+        self.notice(Importance::Error, format!("lost {what} of `{path}`: {}", loss.reason));
+    }
+
+    /// Decides for each stream whether its name is still its own.
+    fn name_generations(&mut self) {
+        type Group = (Option<PathBuf>, String);
+        let group_of = |path: &Path, name: &str| -> Group { (path.parent().map(Path::to_owned), name.to_owned()) };
+        let mut newest: HashMap<Group, (i64, Option<i64>, bool, StreamId)> = HashMap::new();
+        for stream in self.streams.values().filter(|s| s.has_file()) {
+            let rank = (
+                stream.modified_ns,
+                stream.kept.born_ns,
+                !is_dated(&name_of(&stream.kept.path)),
+                stream.kept.id,
+            );
+            let best = newest.entry(group_of(&stream.kept.path, &stream.kept.name)).or_insert(rank);
+            *best = rank.max(*best);
+        }
+        let mut rotated = Vec::new();
+        for stream in self.streams.values_mut().filter(|s| s.has_file()) {
+            if stream.naming == Naming::Nameless {
+                continue;
+            }
+            let is_newest = newest
+                .get(&group_of(&stream.kept.path, &stream.kept.name))
+                .is_none_or(|(.., id)| *id == stream.kept.id);
+            let dated = is_dated(&name_of(&stream.kept.path));
+            let own = stream.kept.path == stream.kept.first_path && (!dated || is_newest);
+            let naming = if own { Naming::Own } else { Naming::Rotated };
+            if stream.naming != naming {
+                stream.naming = naming;
+                rotated.push(stream.kept.id);
+            }
+        }
+        self.active.extend(rotated);
+    }
+
+    /// After the first listing: files that streams had and that no folder holds.
+    fn first_listing_done(&mut self) {
+        for stream in self.streams.values_mut() {
+            if self.config.until_idle && stream.has_file() {
+                stream.target = Some(stream.size);
+            }
+        }
+        if !self.scans.left_out.is_empty() {
+            let days = self.config.since.as_secs() / 86_400;
+            let text = format!(
+                "{} rotated files older than {days} days are left out; `status` lists them, --since takes more",
+                self.scans.left_out.len()
+            );
+            self.notice(Importance::Info, text);
+        }
+    }
+}
+
+/// Each file once: under the name its stream has, else under the one that looks live.
+fn one_name_each(found: &[Found], known: impl Fn(FileId) -> Option<PathBuf>) -> Vec<(PathBuf, Metadata)> {
+    let mut by_file: BTreeMap<FileId, (PathBuf, Metadata)> = BTreeMap::new();
+    for file in found {
+        let better = match by_file.get(&file.facts.id) {
+            None => true,
+            Some((name, _)) => match known(file.facts.id) {
+                Some(path) => file.path == path,
+                None => is_dated(&name_of(name)) && !is_dated(&name_of(&file.path)),
+            },
+        };
+        if better {
+            by_file.insert(file.facts.id, (file.path.clone(), file.facts));
+        }
+    }
+    by_file.into_values().collect()
+}
+
+/// The group a file belongs to: its folder and its name without date and index.
+pub(super) fn group(path: &Path) -> (PathBuf, String) {
+    (path.parent().map_or_else(PathBuf::new, Path::to_owned), plain_name(&name_of(path)))
+}

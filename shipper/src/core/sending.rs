@@ -1,0 +1,375 @@
+//! Requests: what goes into them, and when.
+//!
+//! One message that changes something is on its way per stream at any time (protocol rule 20). A request that
+//! was not answered is not kept: its bytes are read again from the file, from the mark, so that what is sent
+//! in its place is the same up to where it ended. It goes to the same indexer (rule 26): there is only one.
+
+use super::{ShipperCore, ShipperOutput, Ticket};
+use crate::batch::{InFlight, Wiring};
+use crate::config::Timing;
+use crate::kept::{Loss, Phase};
+use crate::status::Link;
+use crate::stream::{Naming, Opened, Stream};
+use bytes::Bytes;
+use outside::Safeguard;
+use parsers::Offset;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use wire::{Epoch, Factors, Fate, Hello, Message, Open, Provisional, Range, Ranges, Request, StreamId};
+
+/// What a message was about, for its verdict.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Part {
+    Hello,
+    Open(StreamId),
+    /// Of events or of a loss.
+    Ranges(StreamId),
+    Provisional(StreamId, Offset, u32),
+    Gone(StreamId),
+}
+
+impl Part {
+    pub(super) fn stream(self) -> Option<StreamId> {
+        match self {
+            Part::Hello => None,
+            Part::Open(id) | Part::Ranges(id) | Part::Provisional(id, ..) | Part::Gone(id) => Some(id),
+        }
+    }
+}
+
+/// A request that is not answered yet.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) parts: Vec<Part>,
+    pub(super) backfill: bool,
+    /// The store it was meant for.
+    pub(super) incarnation: Option<u64>,
+}
+
+/// The way to the indexer.
+#[derive(Debug)]
+pub(super) struct LinkState {
+    pub(super) epoch: Option<Epoch>,
+    pub(super) incarnation: Option<u64>,
+    pub(super) boot: Option<u64>,
+    pub(super) status: Link,
+    pub(super) failures: u32,
+    pub(super) retry_at: Duration,
+    pub(super) error: Option<String>,
+    pub(super) in_flight: BTreeMap<Ticket, Sent>,
+    pub(super) batch_bytes_max: usize,
+    next_ticket: u64,
+    last_sent: Duration,
+}
+
+impl LinkState {
+    pub(super) fn new(now: Duration) -> LinkState {
+        LinkState {
+            epoch: None,
+            incarnation: None,
+            boot: None,
+            status: Link::Starting,
+            failures: 0,
+            retry_at: now,
+            error: None,
+            in_flight: BTreeMap::new(),
+            batch_bytes_max: usize::MAX,
+            next_ticket: 1,
+            last_sent: now,
+        }
+    }
+
+    /// When an idle shipper asks whether the store is still the same (protocol rule 28).
+    pub(super) fn next_ask(&self, timing: &Timing) -> Duration {
+        self.last_sent + timing.ask_interval
+    }
+}
+
+/// Messages of one request on their way together.
+#[derive(Default)]
+struct Load {
+    messages: Vec<Message>,
+    parts: Vec<Part>,
+    bytes: usize,
+}
+
+impl Load {
+    fn add(&mut self, message: Message, part: Part) {
+        self.messages.push(message);
+        self.parts.push(part);
+    }
+}
+
+impl ShipperCore {
+    /// Gives out the requests that are due.
+    pub(super) fn pump(&mut self) {
+        if self.now < self.link.retry_at {
+            return;
+        }
+        // After a failure one request shows whether it is over.
+        let at_once = if self.link.failures > 0 { 1 } else { self.config.limits.requests_max };
+        if self.link.epoch.is_none() {
+            if self.link.in_flight.is_empty() {
+                self.say_hello();
+            }
+            return;
+        }
+        if self.journal.must_sync {
+            self.sync_state();
+        }
+        for backfill in [false, true] {
+            let share = if backfill { at_once.div_ceil(2) } else { at_once };
+            while self.link.in_flight.len() < at_once
+                && self.link.in_flight.values().filter(|s| s.backfill == backfill).count() < share
+            {
+                let load = self.load(backfill);
+                if load.parts.is_empty() {
+                    break;
+                }
+                self.send(load, backfill);
+            }
+        }
+        if self.link.in_flight.is_empty() && self.now >= self.link.next_ask(&self.config.timing) {
+            self.ask();
+        }
+    }
+
+    fn say_hello(&mut self) {
+        let hello = Hello {
+            host_id: self.config.host_id.clone(),
+            host_name: self.config.host_name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            clock_ns: self.outside.clock.wall_ns(),
+        };
+        let mut load = Load::default();
+        load.add(Message::Hello(hello), Part::Hello);
+        self.send(load, false);
+    }
+
+    /// Nothing to send: one stream's mark is asked for, to hear of a new incarnation or boot.
+    fn ask(&mut self) {
+        let idle = self.streams.values().find(|s| s.opened == Opened::Yes && s.busy.is_none() && s.kept.phase != Phase::Gone);
+        let mut load = Load::default();
+        if let Some(stream) = idle {
+            load.add(self.open_message(stream), Part::Open(stream.kept.id));
+        }
+        self.send(load, false);
+    }
+
+    fn send(&mut self, load: Load, backfill: bool) {
+        let ticket = Ticket(self.link.next_ticket);
+        self.link.next_ticket += 1;
+        self.link.last_sent = self.now;
+        for id in load.parts.iter().filter_map(|p| p.stream()) {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.busy = Some(ticket);
+            }
+        }
+        self.link.in_flight.insert(ticket, Sent { parts: load.parts, backfill, incarnation: self.link.incarnation });
+        let epoch = self.link.epoch.unwrap_or_default();
+        let request = Request { agent: self.agent.id, epoch, messages: load.messages };
+        self.out.push(ShipperOutput::Send { ticket, request });
+    }
+
+    /// Gathers what streams have to say, to the size of one batch.
+    fn load(&mut self, backfill: bool) -> Load {
+        let mut load = Load::default();
+        let most = self.batch_bytes_max();
+        let ready: Vec<StreamId> = self
+            .active
+            .iter()
+            .copied()
+            .filter(|id| self.streams.get(id).is_some_and(|s| s.kept.backfill == backfill && self.has_to_say(s)))
+            .collect();
+        for id in ready {
+            if load.bytes >= most || load.parts.len() >= 1000 {
+                break;
+            }
+            self.say(id, &mut load);
+        }
+        load
+    }
+
+    pub(super) fn batch_bytes_max(&self) -> usize {
+        self.config.limits.batch_bytes_max.min(self.link.batch_bytes_max)
+    }
+
+    /// Whether the stream has a message that is due.
+    pub(super) fn has_to_say(&self, stream: &Stream) -> bool {
+        if stream.busy.is_some() || self.now < stream.retry_at && stream.opened != Opened::Yes {
+            return false;
+        }
+        match stream.opened {
+            Opened::No => stream.durable || stream.repeatable,
+            Opened::Asked => false,
+            Opened::Yes => {
+                self.now >= stream.retry_at
+                    && (self.batch_is_due(stream)
+                        || self.loss_is_due(stream).is_some()
+                        || self.is_gone(stream)
+                        || provisional_of(stream).is_some())
+            }
+        }
+    }
+
+    fn batch_is_due(&self, stream: &Stream) -> bool {
+        let Some(batch) = &stream.building else { return false };
+        let hurry = self.stop.is_some() || self.config.until_idle;
+        hurry
+            || batch.bytes() >= self.config.limits.read_bytes
+            || self.now >= stream.building_since + self.config.timing.linger
+    }
+
+    /// The next loss to send, once everything before it is settled.
+    fn loss_is_due<'a>(&self, stream: &'a Stream) -> Option<&'a Loss> {
+        let loss = stream.kept.losses.iter().min_by_key(|l| l.from)?;
+        let journaled = !Safeguard::LossJournaled.holds() || !self.journal.must_sync;
+        let settled = stream.building.is_none() && stream.open_bytes() == 0 && loss.from <= stream.kept.mark;
+        (journaled && settled).then_some(loss)
+    }
+
+    /// Its file is gone, and all of it is acknowledged.
+    fn is_gone(&self, stream: &Stream) -> bool {
+        stream.kept.phase == Phase::Detached
+            && stream.naming == Naming::Nameless
+            && stream.is_settled()
+            && stream.open_bytes() == 0
+            && stream.behind() == 0
+    }
+
+    fn say(&mut self, id: StreamId, load: &mut Load) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        if stream.opened == Opened::No {
+            load.add(self.open_message(stream), Part::Open(id));
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.opened = Opened::Asked;
+            }
+            return;
+        }
+        if self.batch_is_due(stream) {
+            if stream.head_grew {
+                load.add(self.open_message(stream), Part::Open(id));
+            }
+            self.say_batch(id, load);
+        } else if let Some(loss) = self.loss_is_due(stream) {
+            let loss = loss.clone();
+            self.say_loss(id, &loss, load);
+        } else if self.is_gone(stream) {
+            load.add(Message::Gone(id), Part::Gone(id));
+        } else if let Some((offset, size)) = provisional_of(stream) {
+            self.say_provisional(id, offset, size, load);
+        }
+    }
+
+    fn say_batch(&mut self, id: StreamId, load: &mut Load) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(batch) = stream.building.take() else { return };
+        stream.head_grew = false;
+        load.bytes += batch.bytes();
+        let (range, in_flight) = batch.send();
+        stream.in_flight = Some(in_flight);
+        stream.shown = None;
+        load.add(Message::Ranges(Ranges { stream: id, ranges: vec![range] }), Part::Ranges(id));
+    }
+
+    fn say_loss(&mut self, id: StreamId, loss: &Loss, load: &mut Load) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let from = stream.kept.mark;
+        stream.in_flight = Some(InFlight::of_loss(from, loss.to, &stream.kept));
+        let range = Range {
+            from,
+            to: loss.to,
+            fate: Fate::Lost(loss.reason.clone()),
+            context: Bytes::from(stream.kept.context.clone()),
+            anchors: Vec::new(),
+        };
+        load.add(Message::Ranges(Ranges { stream: id, ranges: vec![range] }), Part::Ranges(id));
+    }
+
+    fn say_provisional(&mut self, id: StreamId, offset: Offset, size: u32, load: &mut Load) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(tail) = &stream.tail else { return };
+        let Some(event) = tail.parser.provisional(tail.open_bytes()) else {
+            stream.shown = Some((offset, size));
+            return;
+        };
+        let end = (event.size as usize).min(tail.open_bytes().len());
+        let bytes = &tail.open_bytes()[..end];
+        let body = Wiring::of(&stream.kept).body(&event, bytes, stream.last_event);
+        load.bytes += bytes.len();
+        let message = Provisional { stream: id, event: body, bytes: Bytes::copy_from_slice(bytes) };
+        load.add(Message::Provisional(message), Part::Provisional(id, offset, size));
+    }
+
+    pub(super) fn open_message(&self, stream: &Stream) -> Message {
+        let kept = &stream.kept;
+        let factors = Factors {
+            path: kept.first_path.to_string_lossy().into_owned(),
+            name: kept.name.clone(),
+            device: kept.file.device,
+            number: kept.file.number,
+            born_ns: kept.born_ns,
+            head_len: kept.head.len,
+            head_hash: kept.head.hash,
+            predecessor: kept.predecessor,
+            product: self.config.product.clone(),
+            service: self.config.service.clone(),
+            labels: self.config.labels.clone(),
+        };
+        Message::Open(Open {
+            stream: kept.id,
+            factors,
+            base: kept.base,
+            context: Bytes::from(kept.base_context.clone()),
+        })
+    }
+
+    /// Whether nothing has to be done for the stream until something happens to it.
+    pub(super) fn may_rest(&self, id: StreamId) -> bool {
+        let Some(stream) = self.streams.get(&id) else { return true };
+        let waits_for_end = stream.kept.phase == Phase::Following && stream.naming != Naming::Own;
+        stream.opened == Opened::Yes
+            && stream.busy.is_none()
+            && stream.is_done()
+            && stream.behind() == 0
+            && !stream.suspect
+            && !waits_for_end
+            && stream.kept.phase != Phase::Detached
+    }
+
+    /// When the stream needs a step though nothing happens.
+    pub(super) fn wake_of(&self, stream: &Stream) -> Duration {
+        let mut wake = Duration::MAX;
+        let link = self.link.retry_at.max(self.now);
+        if self.has_to_say(stream) && self.link.epoch.is_some() && self.link.in_flight.len() < self.config.limits.requests_max {
+            wake = wake.min(link);
+        }
+        if stream.building.is_some() && stream.busy.is_none() {
+            wake = wake.min((stream.building_since + self.config.timing.linger).max(link));
+        }
+        if stream.retry_at > self.now {
+            wake = wake.min(stream.retry_at);
+        }
+        if stream.opened == Opened::Yes {
+            wake = wake.min(self.next_cut(stream).unwrap_or(Duration::MAX));
+        }
+        wake
+    }
+}
+
+/// Offset and size of the open event, if the indexer should see it: at the mark, and larger than what it has.
+fn provisional_of(stream: &Stream) -> Option<(Offset, u32)> {
+    let tail = stream.tail.as_ref().filter(|t| !t.cut_off)?;
+    let nothing_before = stream.building.is_none() && stream.in_flight.is_none();
+    let offset = tail.parser.offset();
+    if !nothing_before || offset != stream.kept.mark || tail.open_bytes().is_empty() {
+        return None;
+    }
+    let size = tail.parser.cut_place(tail.open_bytes(), parsers::Cut::WholeLines)?.0 - offset.0;
+    let size = u32::try_from(size).unwrap_or(u32::MAX).min(PROVISIONAL_BYTES_MAX);
+    let newer = stream.shown.is_none_or(|(at, shown)| at != offset || shown < size);
+    newer.then_some((offset, size))
+}
+
+/// A larger open event is shown by its first bytes; their number is the parser's.
+const PROVISIONAL_BYTES_MAX: u32 = 64 << 10;

@@ -1,0 +1,251 @@
+//! Opening the state folder, and writing to it.
+
+use super::{Importance, OpenError, ShipperCore, ShipperOutside, scan, sending::LinkState};
+use crate::config::ShipperConfig;
+use crate::kept::{Kept, Phase};
+use crate::records::{Agent, Entry};
+use crate::slots::Slots;
+use crate::stream::Stream;
+use outside::Metadata;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use wire::{AgentId, StreamId};
+
+/// When the state files are written next, and how it went.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    /// Records wait.
+    pub(super) wants_sync: bool,
+    /// Something waits that must be durable before a request may lean on it.
+    pub(super) must_sync: bool,
+    pub(super) next_commit: Duration,
+    /// The last write failed; not tried again before `next_commit`.
+    pub(super) failed: bool,
+    unsaved: BTreeSet<StreamId>,
+}
+
+/// After a failed write the state files are tried again after so long.
+const RETRY: Duration = Duration::from_secs(1);
+
+impl ShipperCore {
+    /// Locks the state folder and loads what it holds.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(state: &Path, config: ShipperConfig, outside: ShipperOutside) -> Result<ShipperCore, OpenError> {
+        let files = &*outside.files;
+        let failed = |what| move |source| OpenError::Io { what, path: state.to_owned(), source };
+        files.create_folder_all(state).map_err(failed("make state folder"))?;
+        let lock = files.lock(&state.join("lock")).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => OpenError::InUse(state.to_owned()),
+            _ => failed("lock state folder")(error),
+        })?;
+        for folder in &config.folders {
+            files.metadata(folder).map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => OpenError::NoFolder(folder.clone()),
+                _ => OpenError::Io { what: "look at folder", path: folder.clone(), source },
+            })?;
+        }
+        let identity = files.metadata(state).map_err(failed("look at state folder"))?;
+        let (slots, records) =
+            Slots::open(std::sync::Arc::clone(&outside.files), state, config.limits.state_bytes_min)?;
+        let mut loaded = Loaded::default();
+        records.iter().filter_map(|bytes| Entry::decode(bytes)).for_each(|entry| loaded.take(entry));
+        let now = outside.clock.monotonic();
+        let mut core = ShipperCore {
+            agent: loaded.agent.clone().unwrap_or_else(|| new_agent(&outside, &config, identity)),
+            scans: scan::Scans::new(now),
+            config,
+            outside,
+            _lock: lock,
+            state_folder: state.to_owned(),
+            slots,
+            journal: Journal::default(),
+            streams: BTreeMap::new(),
+            by_file: HashMap::new(),
+            by_path: HashMap::new(),
+            active: BTreeSet::new(),
+            turn: StreamId(0),
+            folders: BTreeMap::new(),
+            link: LinkState::new(now),
+            scratch: Vec::new(),
+            out: Vec::new(),
+            now,
+            more_to_read: true,
+            stop: None,
+            exited: false,
+            report: super::report::Report::default(),
+        };
+        core.begin(loaded).map_err(|source| OpenError::Io { what: "write state file in", path: state.to_owned(), source })?;
+        Ok(core)
+    }
+
+    fn begin(&mut self, loaded: Loaded) -> io::Result<()> {
+        self.scans.first_start = loaded.agent.is_none();
+        self.scans.seen_ns = loaded.agent.map_or(0, |a| a.seen_ns);
+        for (id, kept) in loaded.streams {
+            let owner = matches!(kept.phase, Phase::Following | Phase::Ended);
+            if owner {
+                self.by_file.insert(kept.file, id);
+                self.by_path.insert(kept.path.clone(), id);
+            }
+            let busy = kept.phase == Phase::Following || kept.phase == Phase::Detached;
+            let mut stream = Stream::new(kept, self.now);
+            stream.durable = true;
+            self.streams.insert(id, stream);
+            if busy {
+                self.active.insert(id);
+            }
+        }
+        if self.scans.first_start {
+            // The agent's id must be durable before anything is said in its name.
+            self.slots.sync(|| snapshot(&self.agent, &self.outside, &self.streams))?;
+        }
+        Ok(())
+    }
+
+    /// Puts a record into the next group that is synced.
+    pub(super) fn journal(&mut self, entry: &Entry) {
+        self.slots.append(&entry.encode());
+        self.journal.wants_sync = true;
+    }
+
+    /// The same, and no request leaves before it is durable.
+    pub(super) fn journal_first(&mut self, entry: &Entry) {
+        self.journal(entry);
+        self.journal.must_sync = true;
+    }
+
+    /// Journals the stream as a whole.
+    pub(super) fn journal_stream(&mut self, id: StreamId) {
+        if let Some(stream) = self.streams.get(&id) {
+            let entry = Entry::Stream(Box::new(stream.kept.clone()));
+            self.journal(&entry);
+        }
+    }
+
+    /// The mark of a stream moved: it is written with the next group.
+    pub(super) fn mark_moved(&mut self, id: StreamId) {
+        if self.journal.unsaved.is_empty() && !self.journal.wants_sync && !self.journal.failed {
+            self.journal.next_commit = self.now + self.config.timing.checkpoint_interval;
+        }
+        self.journal.unsaved.insert(id);
+    }
+
+    pub(super) fn streams_unsaved(&self) -> bool {
+        !self.journal.unsaved.is_empty()
+    }
+
+    pub(super) fn save_marks(&mut self) {
+        for id in std::mem::take(&mut self.journal.unsaved) {
+            if let Some(stream) = self.streams.get(&id) {
+                let step = stream.kept.mark_step();
+                self.journal(&Entry::Mark(step));
+            }
+        }
+    }
+
+    /// Makes what was journaled durable; `false` when the state files cannot be written.
+    pub(super) fn sync_state(&mut self) -> bool {
+        if !self.journal.wants_sync && !self.journal.failed {
+            return true;
+        }
+        if self.journal.failed && self.now < self.journal.next_commit {
+            return false;
+        }
+        let result = self.slots.sync(|| snapshot(&self.agent, &self.outside, &self.streams));
+        self.journal.next_commit = self.now + self.config.timing.checkpoint_interval;
+        match result {
+            Ok(()) => {
+                if self.journal.failed {
+                    self.notice(Importance::Info, "state files can be written again");
+                }
+                self.journal.wants_sync = false;
+                self.journal.must_sync = false;
+                self.journal.failed = false;
+                self.streams.values_mut().for_each(|s| s.durable = true);
+                true
+            }
+            Err(error) => {
+                if !self.journal.failed {
+                    let folder = self.state_folder.display().to_string();
+                    self.notice(
+                        Importance::Error,
+                        format!("failed to write state in `{folder}`: {error}; shipping goes on, idle events stay open until it works again"),
+                    );
+                }
+                self.journal.failed = true;
+                self.journal.next_commit = self.now + RETRY;
+                false
+            }
+        }
+    }
+
+    /// Writes marks and waiting records when their time has come.
+    pub(super) fn commit_due(&mut self) {
+        if self.now < self.journal.next_commit {
+            return;
+        }
+        self.save_marks();
+        if self.journal.wants_sync || self.journal.failed {
+            self.sync_state();
+        }
+    }
+}
+
+/// Everything worth keeping, as records.
+fn snapshot(agent: &Agent, outside: &ShipperOutside, streams: &BTreeMap<StreamId, Stream>) -> Vec<Vec<u8>> {
+    let agent = Agent { seen_ns: outside.clock.wall_ns(), ..agent.clone() };
+    let streams = streams.values().map(|s| Entry::Stream(Box::new(s.kept.clone())).encode());
+    std::iter::once(Entry::Agent(agent).encode()).chain(streams).collect()
+}
+
+/// A first start: 128 random bits.
+fn new_agent(outside: &ShipperOutside, config: &ShipperConfig, folder: Metadata) -> Agent {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&outside.rng.next_u64().to_le_bytes());
+    id[8..].copy_from_slice(&outside.rng.next_u64().to_le_bytes());
+    Agent {
+        id: AgentId(id),
+        host_id: config.host_id.clone(),
+        folder_device: folder.id.device,
+        folder_number: folder.id.number,
+        incarnation: 0,
+        seen_ns: 0,
+    }
+}
+
+/// State as it is put together from records.
+#[derive(Debug, Default)]
+struct Loaded {
+    agent: Option<Agent>,
+    streams: BTreeMap<StreamId, Kept>,
+}
+
+impl Loaded {
+    fn take(&mut self, entry: Entry) {
+        match entry {
+            Entry::Agent(agent) => self.agent = Some(agent),
+            Entry::Stream(kept) => {
+                self.streams.insert(kept.id, *kept);
+            }
+            Entry::Mark(step) => self.change(step.stream, |kept| kept.move_mark(&step)),
+            Entry::Cut(stream, at) => self.change(stream, |kept| {
+                kept.cuts.insert(at);
+            }),
+            Entry::Input(stream, input) => self.change(stream, |kept| kept.inputs.push(input)),
+            Entry::Loss(stream, loss) => self.change(stream, |kept| kept.losses.push(loss)),
+            Entry::Forget(stream) => {
+                self.streams.remove(&stream);
+            }
+        }
+    }
+
+    fn change(&mut self, stream: StreamId, change: impl FnOnce(&mut Kept)) {
+        if let Some(kept) = self.streams.get_mut(&stream) {
+            change(kept);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Tests of the core against a simulated host.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod following;
+mod world;

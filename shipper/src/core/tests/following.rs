@@ -1,0 +1,206 @@
+//! Files are followed, rotated, and ended.
+
+use super::world::{World, line, log};
+use crate::core::{ExitReason, ShipperInput};
+use parsers::Offset;
+use std::time::Duration;
+
+fn lines(range: std::ops::Range<u64>) -> Vec<u8> {
+    range.flat_map(line).collect()
+}
+
+#[test]
+fn lines_are_shipped_and_the_last_one_is_shown_until_it_is_closed() {
+    let mut w = World::new(1);
+    w.disk.append(&log("wso2carbon.log"), &lines(0..3));
+    w.start().settle();
+    let row = w.only();
+    assert_eq!(row.bytes(), lines(0..2));
+    assert_eq!(row.provisional.as_ref().unwrap().1, line(2));
+    w.append("wso2carbon.log", b"\tat org.wso2.Frame\n").settle();
+    assert_eq!(w.only().provisional.as_ref().unwrap().1.len(), line(2).len() + 19);
+    w.pass(Duration::from_secs(6));
+    let row = w.only();
+    assert_eq!(row.events.len(), 3);
+    assert!(row.provisional.is_none());
+    let status = w.status();
+    assert_eq!(status.files.len(), 1);
+    assert_eq!((status.files[0].behind_bytes, status.files[0].mark), (0, status.files[0].size));
+}
+
+#[test]
+fn what_comes_after_a_cut_goes_on_from_it() {
+    let mut w = World::new(2);
+    w.disk.append(&log("wso2carbon.log"), &line(0));
+    w.start().pass(Duration::from_secs(6));
+    w.append("wso2carbon.log", b"\tat org.wso2.Frame\n").append("wso2carbon.log", &line(1)).settle();
+    let row = w.only();
+    assert_eq!(row.events.len(), 2);
+    assert!(matches!(row.events[1].0.continues, Some(wire::ContinuesFrom::Event(id)) if id.offset == Offset(0)));
+}
+
+#[test]
+fn a_renamed_file_is_finished_and_the_new_one_is_its_successor() {
+    let mut w = World::new(3);
+    w.disk.append(&log("wso2carbon.log"), &lines(0..5));
+    w.start().settle();
+    w.disk.append(&log("wso2carbon.log"), &lines(5..8));
+    w.disk.rename(&log("wso2carbon.log"), &log("wso2carbon-11-25-2026.log")).unwrap();
+    w.append("wso2carbon.log", &lines(8..10)).settle();
+    w.pass(Duration::from_secs(70));
+    assert_eq!(w.indexer.rows.len(), 2);
+    let (old, new): (Vec<_>, Vec<_>) = w.indexer.rows.values().partition(|r| r.open.factors.predecessor.is_none());
+    assert_eq!(old[0].bytes(), lines(0..8));
+    assert_eq!(new[0].bytes(), lines(8..10));
+    assert_eq!(new[0].open.factors.predecessor, Some(old[0].open.stream));
+    assert_eq!(old[0].open.factors.path, "/logs/wso2carbon.log");
+    assert!(!old[0].gone);
+    w.disk.remove(&log("wso2carbon-11-25-2026.log")).unwrap();
+    w.step(ShipperInput::Changed("/logs".into()));
+    w.pass(Duration::from_secs(10));
+    let old = w.indexer.rows.values().find(|r| r.open.factors.predecessor.is_none()).unwrap();
+    assert!(old.gone && old.lost.is_empty());
+}
+
+#[test]
+fn a_removed_file_that_is_held_open_is_read_to_its_end() {
+    let mut w = World::new(4);
+    w.disk.append(&log("a.log"), &lines(0..2));
+    w.start().settle();
+    w.disk.append(&log("a.log"), &lines(2..9));
+    w.disk.remove(&log("a.log")).unwrap();
+    w.step(ShipperInput::Changed(log("a.log"))).pass(Duration::from_secs(20));
+    assert_eq!(w.only().bytes(), lines(0..9));
+    assert!(w.only().gone && w.only().lost.is_empty());
+}
+
+#[test]
+fn a_file_removed_while_stopped_is_declared_lost_from_the_mark_on() {
+    let mut w = World::new(5);
+    w.disk.append(&log("a.log"), &lines(0..4));
+    w.start().settle();
+    w.kill();
+    w.disk.append(&log("a.log"), &lines(4..9));
+    w.disk.remove(&log("a.log")).unwrap();
+    w.start().pass(Duration::from_secs(20));
+    let row = w.only();
+    assert_eq!(row.lost, vec![(row.mark.0, None)]);
+    assert!(row.closed);
+    w.pass(Duration::from_secs(30));
+    assert_eq!(w.only().lost.len(), 1);
+}
+
+#[test]
+fn truncation_in_place_begins_a_generation_and_declares_what_was_not_read() {
+    let mut w = World::new(6);
+    w.disk.append(&log("a.log"), &lines(0..4));
+    w.start().pass(Duration::from_secs(6));
+    w.disk.truncate(&log("a.log")).unwrap();
+    w.append("a.log", &lines(100..102)).pass(Duration::from_secs(20));
+    assert_eq!(w.indexer.rows.len(), 2);
+    let bytes: Vec<_> = w.indexer.rows.values().map(|r| r.bytes()).collect();
+    assert!(bytes.contains(&lines(0..4)) && bytes.contains(&lines(100..102)), "{:?}", w.notices);
+    let new = w.indexer.rows.values().find(|r| r.open.factors.predecessor.is_some()).unwrap();
+    assert!(w.indexer.rows.contains_key(&new.open.factors.predecessor.unwrap()));
+}
+
+#[test]
+fn regrowth_beyond_the_offset_is_noticed_by_the_bytes_before_it() {
+    let mut w = World::new(7);
+    w.disk.append(&log("a.log"), &lines(0..4));
+    w.start().pass(Duration::from_secs(6));
+    w.disk.truncate(&log("a.log")).unwrap();
+    w.append("a.log", &lines(100..140)).pass(Duration::from_secs(20));
+    let all: Vec<_> = w.indexer.rows.values().map(|r| r.bytes()).collect();
+    assert!(all.contains(&lines(0..4)) && all.contains(&lines(100..140)), "{:?}", w.notices);
+}
+
+#[test]
+fn until_idle_ships_everything_there_and_ends() {
+    let mut w = World::new(8);
+    w.config.until_idle = true;
+    w.disk.append(&log("a.log"), &lines(0..2000));
+    w.disk.append(&log("b.log"), b"no line end");
+    w.disk.append(&log("empty.log"), b"");
+    w.start().settle();
+    assert_eq!(w.exit, Some(ExitReason::Idle), "{:#?}", w.status());
+    let all: Vec<_> = w.indexer.rows.values().map(|r| r.bytes()).collect();
+    assert!(all.contains(&lines(0..2000)) && all.contains(&b"no line end".to_vec()));
+}
+
+#[test]
+fn shutdown_closes_the_open_event_and_waits_for_its_answer() {
+    let mut w = World::new(9);
+    w.disk.append(&log("a.log"), &lines(0..3));
+    w.start().settle();
+    w.step(ShipperInput::Shutdown).settle();
+    assert_eq!(w.exit, Some(ExitReason::Shutdown));
+    assert_eq!(w.only().bytes(), lines(0..3));
+    w.start().append("a.log", &lines(3..5)).pass(Duration::from_secs(6));
+    assert_eq!(w.only().bytes(), lines(0..5));
+}
+
+#[test]
+fn two_shippers_do_not_share_a_state_folder() {
+    let mut w = World::new(10);
+    w.start();
+    let held = w.core.take();
+    let error = w.try_start().unwrap_err();
+    assert!(error.to_string().contains("in use"), "{error}");
+    drop(held);
+}
+
+#[test]
+fn a_new_incarnation_makes_every_stream_go_back() {
+    let mut w = World::new(11);
+    w.disk.append(&log("a.log"), &lines(0..50));
+    w.start().pass(Duration::from_secs(6));
+    assert_eq!(w.only().bytes(), lines(0..50));
+    w.indexer.incarnation = 8;
+    w.indexer.rows.clear();
+    w.pass(Duration::from_secs(12));
+    assert_eq!(w.only().bytes(), lines(0..50), "{:?}", w.notices);
+}
+
+#[test]
+fn a_store_that_went_back_behind_a_removed_file_hears_of_the_loss() {
+    let mut w = World::new(12);
+    w.disk.append(&log("a.log"), &lines(0..50));
+    w.start().pass(Duration::from_secs(6));
+    w.disk.remove(&log("a.log")).unwrap();
+    w.step(ShipperInput::Changed(log("a.log"))).pass(Duration::from_secs(20));
+    assert!(w.only().gone);
+    let size = w.only().mark.0;
+    w.indexer.incarnation = 8;
+    w.indexer.rows.clear();
+    w.append("b.log", &line(1)).pass(Duration::from_secs(12));
+    let row = w.indexer.rows.values().find(|r| r.open.factors.path == "/logs/a.log").unwrap();
+    assert_eq!(row.lost, vec![(0, Some(size))]);
+}
+
+#[test]
+fn a_new_boot_is_shown_the_open_event_again() {
+    let mut w = World::new(13);
+    w.disk.append(&log("a.log"), &lines(0..2));
+    w.start().settle();
+    assert!(w.only().provisional.is_some());
+    w.indexer.boot = 2;
+    w.indexer.rows.values_mut().for_each(|r| r.provisional = None);
+    w.append("b.log", &lines(0..2)).settle();
+    assert!(w.indexer.rows.values().all(|r| r.provisional.is_some()));
+}
+
+#[test]
+fn older_generations_are_left_out_when_too_old_and_shipped_after_live_ones_else() {
+    let mut w = World::new(14);
+    w.disk.append(&log("a.log.2"), &lines(0..10));
+    w.clock.advance(Duration::from_secs(8 * 86_400));
+    w.disk.append(&log("a.log.1"), &lines(10..20));
+    w.clock.advance(Duration::from_secs(60));
+    w.disk.append(&log("a.log"), &lines(20..30));
+    w.start().pass(Duration::from_secs(20));
+    let mut all: Vec<_> = w.indexer.rows.values().map(|r| r.bytes()).collect();
+    all.sort();
+    assert_eq!(all, vec![lines(10..20), lines(20..30)]);
+    assert_eq!(w.status().left_out, vec!["/logs/a.log.2".to_owned()]);
+}

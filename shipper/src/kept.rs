@@ -1,0 +1,198 @@
+//! What the state folder keeps of a stream: its identity, its mark as last answered, and the decisions
+//! (cuts, inputs, losses) that the file's bytes alone do not repeat.
+
+use outside::FileId;
+use parsers::{Input, InputAt, Offset};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use wire::{Anchor, LedgerSum, StreamId};
+
+/// Where a generation stands in its life.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Phase {
+    /// Its file may still grow.
+    #[default]
+    Following = 0,
+    /// Rotated away, read to its end, unchanged for `close_after`, all acknowledged (protocol rule 10).
+    Ended = 1,
+    /// Its file holds another generation now, or none: nothing can be read any more.
+    Detached = 2,
+    /// The indexer knows that nothing more will come.
+    Gone = 3,
+}
+
+/// Bytes that no file holds any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    /// First byte.
+    pub(crate) from: Offset,
+    /// One past the last; `None`: unknown, closes the stream.
+    pub(crate) to: Option<Offset>,
+    /// Why, for people.
+    pub(crate) reason: String,
+}
+
+/// The last event before a place, for `wso2.continues`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastEvent {
+    pub(crate) offset: Offset,
+    pub(crate) head_hash: u32,
+}
+
+/// Hash of a file's first bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(crate) len: u32,
+    pub(crate) hash: u64,
+}
+
+impl Head {
+    /// Bytes it covers at most.
+    pub(crate) const BYTES_MAX: usize = 1024;
+}
+
+/// Anchors of a stream: the last 16 checkpoints and one every 4 MiB (protocol rule 8).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Anchors(Vec<Anchor>);
+
+impl Anchors {
+    const NEWEST: usize = 16;
+    const EVERY: u64 = 4 << 20;
+
+    /// Those of a list, oldest first.
+    pub(crate) fn from_list(mut list: Vec<Anchor>) -> Anchors {
+        list.sort_by_key(|a| a.at);
+        list.dedup_by_key(|a| a.at);
+        let mut anchors = Anchors(list);
+        anchors.thin_out();
+        anchors
+    }
+
+    /// All, oldest first.
+    pub(crate) fn list(&self) -> &[Anchor] {
+        &self.0
+    }
+
+    /// The one at `at`.
+    pub(crate) fn at(&self, at: Offset) -> Option<Anchor> {
+        self.0.iter().rev().find(|a| a.at == at).copied()
+    }
+
+    /// Adds a newer one.
+    pub(crate) fn add(&mut self, anchor: Anchor) {
+        self.forget_after(anchor.at);
+        self.0.retain(|a| a.at != anchor.at);
+        self.0.push(anchor);
+        self.thin_out();
+    }
+
+    /// Drops what lies behind `mark`.
+    pub(crate) fn forget_after(&mut self, mark: Offset) {
+        self.0.retain(|a| a.at <= mark);
+    }
+
+    fn thin_out(&mut self) {
+        let Some(old) = self.0.len().checked_sub(Self::NEWEST).filter(|n| *n > 0) else { return };
+        let mut last_block = None;
+        let mut index = 0;
+        self.0.retain(|a| {
+            index += 1;
+            let block = Some(a.at.0 / Self::EVERY);
+            let keep = index > old || block != last_block;
+            last_block = block;
+            keep
+        });
+    }
+}
+
+/// Durable facts of one stream.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Kept {
+    pub(crate) id: StreamId,
+    /// Name under which it was first seen.
+    pub(crate) first_path: PathBuf,
+    /// Present name, or the last one known.
+    pub(crate) path: PathBuf,
+    /// Name without folder, date, index.
+    pub(crate) name: String,
+    pub(crate) file: FileId,
+    pub(crate) born_ns: Option<i64>,
+    /// Which generation of this very file (device, inode, birth) it is.
+    pub(crate) generation: u32,
+    pub(crate) head: Head,
+    pub(crate) predecessor: Option<StreamId>,
+    pub(crate) base: Offset,
+    /// Context at the base, as it was opened with.
+    pub(crate) base_context: Vec<u8>,
+    pub(crate) mark: Offset,
+    /// Context at the mark.
+    pub(crate) context: Vec<u8>,
+    pub(crate) anchors: Anchors,
+    pub(crate) last_event: Option<LastEvent>,
+    /// Size when last looked at.
+    pub(crate) size_seen: u64,
+    /// Time of its last change when last looked at.
+    pub(crate) modified_ns: i64,
+    pub(crate) phase: Phase,
+    /// Events before this place may stand in the generation before as well (host power cut).
+    pub(crate) repeated_until: Offset,
+    /// Older than what is being written now at its first sight.
+    pub(crate) backfill: bool,
+    /// Cuts behind the mark.
+    pub(crate) cuts: BTreeSet<Offset>,
+    /// Further inputs behind the mark, by offset.
+    pub(crate) inputs: Vec<InputAt>,
+    /// Losses not yet acknowledged.
+    pub(crate) losses: Vec<Loss>,
+    /// Everything taken as events.
+    pub(crate) ledger: LedgerSum,
+    /// Whether the ledger covers all from the base to the mark; else only the indexer can tell.
+    pub(crate) ledger_whole: bool,
+    /// Bytes acknowledged as lost.
+    pub(crate) lost_bytes: u64,
+}
+
+impl Kept {
+    /// Cuts and other inputs as the parser takes them.
+    pub(crate) fn parser_inputs(&self) -> Vec<InputAt> {
+        let cuts = self.cuts.iter().map(|&at| InputAt { at, input: Input::Cut });
+        let mut all: Vec<InputAt> = self.inputs.iter().cloned().chain(cuts).collect();
+        all.sort_by_key(|i| i.at);
+        all
+    }
+
+    /// Moves the mark to where the indexer's stands, forward or back.
+    pub(crate) fn move_mark(&mut self, step: &MarkStep) {
+        self.mark = step.mark;
+        self.context.clone_from(&step.context);
+        self.last_event = step.last_event;
+        self.anchors.forget_after(step.mark);
+        if let Some(anchor) = step.anchor {
+            self.anchors.add(anchor);
+        }
+        self.cuts = self.cuts.split_off(&Offset(step.mark.0 + 1));
+        self.inputs.retain(|i| i.at >= step.mark);
+        self.losses.retain(|l| l.to.is_none_or(|to| to > step.mark));
+        self.ledger = step.ledger;
+        self.ledger_whole = step.ledger_whole;
+        self.lost_bytes = step.lost_bytes;
+        self.size_seen = step.size_seen;
+        self.modified_ns = step.modified_ns;
+    }
+}
+
+/// A mark with what goes with it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct MarkStep {
+    pub(crate) stream: StreamId,
+    pub(crate) mark: Offset,
+    pub(crate) context: Vec<u8>,
+    pub(crate) anchor: Option<Anchor>,
+    pub(crate) last_event: Option<LastEvent>,
+    pub(crate) ledger: LedgerSum,
+    pub(crate) ledger_whole: bool,
+    pub(crate) lost_bytes: u64,
+    pub(crate) size_seen: u64,
+    pub(crate) modified_ns: i64,
+}

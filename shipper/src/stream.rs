@@ -1,0 +1,186 @@
+//! One stream as the core works with it: what is kept, and what lives in memory.
+
+use crate::batch::{Batch, InFlight};
+use crate::core::Ticket;
+use crate::kept::{Kept, LastEvent, MarkStep, Phase};
+use crate::tail::Tail;
+use parsers::{Context, Offset};
+use std::time::Duration;
+use wire::MarkState;
+
+/// Whether the indexer's mark is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Opened {
+    No,
+    Asked,
+    Yes,
+}
+
+/// What the stream's file is called now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Naming {
+    /// Not looked yet, or it could not be seen.
+    Unknown,
+    /// The name it was first seen under, and nothing newer took its place.
+    Own,
+    /// Another name, or a newer generation stands beside it.
+    Rotated,
+    /// None.
+    Nameless,
+}
+
+/// A stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) kept: Kept,
+    pub(crate) tail: Option<Box<Tail>>,
+    pub(crate) opened: Opened,
+    /// The indexer should hear of the head again: it grew.
+    pub(crate) head_grew: bool,
+    pub(crate) building: Option<Batch>,
+    /// When the first event went into `building`.
+    pub(crate) building_since: Duration,
+    pub(crate) in_flight: Option<InFlight>,
+    /// The request that speaks of it and is not answered; one at a time (protocol rule 20).
+    pub(crate) busy: Option<Ticket>,
+    pub(crate) naming: Naming,
+    /// Bytes of the file when last looked at.
+    pub(crate) size: u64,
+    pub(crate) modified_ns: i64,
+    /// When size or time of the file was last seen to change.
+    pub(crate) grew_at: Duration,
+    /// Since when there are bytes that are not settled.
+    pub(crate) behind_since: Option<Duration>,
+    pub(crate) retry_at: Duration,
+    pub(crate) failures: u32,
+    pub(crate) error: Option<String>,
+    /// Offset and size of the open event as the indexer shows it.
+    pub(crate) shown: Option<(Offset, u32)>,
+    /// Where `--until-idle` ends.
+    pub(crate) target: Option<u64>,
+    /// The record of the stream is in the state files.
+    pub(crate) durable: bool,
+    /// The id could be computed again alike if the record were lost.
+    pub(crate) repeatable: bool,
+    /// The head must be compared before the next read.
+    pub(crate) suspect: bool,
+    pub(crate) missing_since: Option<Duration>,
+    /// The context at the mark could not be read and counted as empty.
+    pub(crate) context_lost: bool,
+    pub(crate) last_event: Option<LastEvent>,
+}
+
+impl Stream {
+    /// A stream as it comes from the state files, or as just made.
+    pub(crate) fn new(kept: Kept, now: Duration) -> Stream {
+        Stream {
+            tail: None,
+            opened: Opened::No,
+            head_grew: false,
+            building: None,
+            building_since: now,
+            in_flight: None,
+            busy: None,
+            naming: Naming::Unknown,
+            size: kept.size_seen.max(kept.mark.0),
+            modified_ns: kept.modified_ns,
+            grew_at: now,
+            behind_since: None,
+            retry_at: Duration::ZERO,
+            failures: 0,
+            error: None,
+            shown: None,
+            target: None,
+            durable: false,
+            repeatable: false,
+            suspect: false,
+            missing_since: None,
+            context_lost: false,
+            last_event: kept.last_event,
+            kept,
+        }
+    }
+
+    /// Whether bytes can still be read for it.
+    pub(crate) fn has_file(&self) -> bool {
+        matches!(self.kept.phase, Phase::Following | Phase::Ended)
+    }
+
+    /// Up to where the file was read; the mark when it is not open.
+    pub(crate) fn read_to(&self) -> Offset {
+        self.tail.as_ref().map_or(self.kept.mark, |t| t.read_to())
+    }
+
+    /// Where reading stops.
+    pub(crate) fn read_limit(&self) -> u64 {
+        self.target.map_or(self.size, |t| t.min(self.size))
+    }
+
+    /// Bytes of the file not read yet.
+    pub(crate) fn unread(&self) -> u64 {
+        if self.has_file() { self.read_limit().saturating_sub(self.read_to().0) } else { 0 }
+    }
+
+    /// Bytes not settled at the indexer.
+    pub(crate) fn behind(&self) -> u64 {
+        let lost = self.kept.losses.iter().filter_map(|l| l.to).map(|to| to.0).max().unwrap_or(0);
+        let end = match self.kept.phase {
+            Phase::Following | Phase::Ended => self.size.max(self.read_to().0),
+            Phase::Detached | Phase::Gone => self.read_to().0.max(lost),
+        };
+        end.saturating_sub(self.kept.mark.0)
+    }
+
+    /// Bytes read and not closed.
+    pub(crate) fn open_bytes(&self) -> usize {
+        self.tail.as_ref().map_or(0, |t| t.open_bytes().len())
+    }
+
+    /// Nothing closed waits or travels.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.building.is_none() && self.in_flight.is_none() && self.kept.losses.is_empty()
+    }
+
+    /// All that is there is acknowledged.
+    pub(crate) fn is_done(&self) -> bool {
+        self.is_settled() && self.unread() == 0 && self.open_bytes() == 0
+    }
+
+    /// Bytes of memory held.
+    pub(crate) fn memory(&self) -> usize {
+        self.tail.as_ref().map_or(0, |t| t.memory())
+            + self.building.as_ref().map_or(0, Batch::memory)
+            + self.in_flight.as_ref().map_or(0, |f| f.bytes)
+    }
+
+    /// Forgets what was read and not acknowledged; the file still holds it. `false` when it does not.
+    pub(crate) fn go_back_to_mark(&mut self) -> bool {
+        let cut_off = self.tail.as_ref().is_some_and(|t| t.cut_off);
+        self.building = None;
+        self.in_flight = None;
+        self.shown = None;
+        self.last_event = self.kept.last_event;
+        self.tail = None;
+        !cut_off
+    }
+
+    /// The context at the mark, for a parser that begins there.
+    pub(crate) fn mark_context(&mut self) -> Context {
+        let decoded = Context::decode(&self.kept.context);
+        self.context_lost = decoded.is_err();
+        decoded.unwrap_or_default()
+    }
+
+    /// The mark with what goes with it, as it is to be kept after the indexer told where it stands.
+    pub(crate) fn step_to(&self, state: &MarkState) -> MarkStep {
+        let anchor = state.anchors.iter().rev().find(|a| a.at == state.mark).copied();
+        MarkStep {
+            mark: state.mark,
+            context: state.context.to_vec(),
+            anchor: anchor.or_else(|| self.kept.anchors.at(state.mark)),
+            last_event: state.last_event.map(|id| LastEvent { offset: id.offset, head_hash: id.head_hash }),
+            ledger_whole: self.kept.ledger_whole && state.mark == self.kept.mark,
+            ..self.kept.mark_step()
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! One open file, read from a mark on, and the parser that looks at its bytes.
+//!
+//! The buffer always begins up to 256 bytes before the parser's offset. Each read begins 256 bytes before its
+//! end and compares them with what was read last time (protocol rule 9): a file that was truncated, replaced
+//! or rewritten under us is noticed before a byte of it is taken.
+
+use crate::identity::read_first;
+use crate::kept::{Head, Kept};
+use outside::{File, Files, Metadata, OpenMode, Safeguard};
+use parsers::{Context, FileFacts, Offset, Parser};
+use std::io;
+use std::path::Path;
+use wire::Anchor;
+
+const LEAD: usize = Anchor::BYTES as usize;
+
+/// An open file and its parser.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    file: Box<dyn File>,
+    pub(crate) parser: Parser,
+    buffer: Vec<u8>,
+    /// Bytes of the buffer before the parser's offset.
+    lead: usize,
+    /// The file's bytes are gone (truncated, rewritten); only the buffer is left.
+    pub(crate) cut_off: bool,
+}
+
+/// What opening found.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// The file holds this stream; with its facts.
+    Tail(Box<Tail>, Metadata),
+    /// The name stands for another file now.
+    OtherFile,
+    /// It is the same file, but does not hold the stream's bytes (protocol rule 8).
+    Rewritten(Metadata),
+}
+
+/// What a read found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// So many more bytes are in the buffer.
+    Bytes(usize),
+    /// Nothing more for now.
+    End,
+    /// The bytes before the offset are not the ones known: the generation ended.
+    Rewritten,
+}
+
+/// Reads as much as there is, up to `buf.len()`.
+fn read_full(file: &dyn File, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut len = 0;
+    while len < buf.len() {
+        match file.read_at(&mut buf[len..], offset + len as u64)? {
+            0 => break,
+            n => len += n,
+        }
+    }
+    Ok(len)
+}
+
+/// Whether the file's bytes before `anchor` are the ones it was made of.
+pub(crate) fn anchor_fits(file: &dyn File, anchor: Anchor) -> io::Result<bool> {
+    let from = anchor.at.0.saturating_sub(Anchor::BYTES);
+    let mut before = vec![0; (anchor.at.0 - from) as usize];
+    let len = read_full(file, &mut before, from)?;
+    Ok(len == before.len() && Anchor::of(anchor.at, &before) == anchor)
+}
+
+impl Tail {
+    /// Opens `path` at the stream's mark, if it still holds the stream.
+    ///
+    /// # Errors
+    /// What the file system said; never a reason to take the file for gone.
+    pub(crate) fn open(files: &dyn Files, path: &Path, kept: &Kept, context: Context) -> io::Result<Opened> {
+        let file = files.open(path, OpenMode::Read)?;
+        let facts = file.metadata()?;
+        if facts.id != kept.file {
+            return Ok(Opened::OtherFile);
+        }
+        let mark = kept.mark;
+        if facts.size < mark.0 || !kept.head.fits(&read_first(&*file, kept.head.len as usize)?) {
+            return Ok(Opened::Rewritten(facts));
+        }
+        let from = mark.0.saturating_sub(Anchor::BYTES);
+        let mut buffer = vec![0; (mark.0 - from) as usize];
+        let len = read_full(&*file, &mut buffer, from)?;
+        let known = kept.anchors.at(mark);
+        let fits = len == buffer.len() && known.is_none_or(|a| a == Anchor::of(mark, &buffer));
+        if !fits && (Safeguard::AnchorChecked.holds() || len < buffer.len()) {
+            return Ok(Opened::Rewritten(facts));
+        }
+        let parser = Parser::new(FileFacts { name: kept.name.clone(), family: None }, mark, context);
+        Ok(Opened::Tail(Box::new(Tail { file, parser, lead: buffer.len(), buffer, cut_off: false }), facts))
+    }
+
+    /// Facts of the open file, whatever its name is now.
+    pub(crate) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
+    }
+
+    /// Up to where the file was read.
+    pub(crate) fn read_to(&self) -> Offset {
+        Offset(self.parser.offset().0 + self.open_bytes().len() as u64)
+    }
+
+    /// The bytes from the parser's offset on.
+    pub(crate) fn open_bytes(&self) -> &[u8] {
+        &self.buffer[self.lead..]
+    }
+
+    /// Bytes of memory held.
+    pub(crate) fn memory(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// The anchor at the parser's offset.
+    pub(crate) fn anchor(&self) -> Anchor {
+        Anchor::of(self.parser.offset(), &self.buffer[..self.lead])
+    }
+
+    /// Whether the file still begins as it did.
+    pub(crate) fn head_fits(&self, head: Head) -> io::Result<bool> {
+        Ok(head.fits(&read_first(&*self.file, head.len as usize)?))
+    }
+
+    /// The file's first bytes, for a head that may have grown.
+    pub(crate) fn first_bytes(&self) -> io::Result<Vec<u8>> {
+        read_first(&*self.file, Head::BYTES_MAX)
+    }
+
+    /// Reads up to `max` more bytes, through `scratch`.
+    ///
+    /// # Errors
+    /// What the file system said.
+    pub(crate) fn read(&mut self, scratch: &mut Vec<u8>, max: usize) -> io::Result<Read> {
+        if self.cut_off {
+            return Ok(Read::End);
+        }
+        let overlap = self.buffer.len().min(LEAD);
+        let known = &self.buffer[self.buffer.len() - overlap..];
+        scratch.resize(overlap + max, 0);
+        let from = self.read_to().0 - overlap as u64;
+        let len = read_full(&*self.file, &mut scratch[..overlap + max], from)?;
+        if len < overlap || (&scratch[..overlap] != known && Safeguard::AnchorChecked.holds()) {
+            return Ok(Read::Rewritten);
+        }
+        if len == overlap {
+            return Ok(Read::End);
+        }
+        self.buffer.extend_from_slice(&scratch[overlap..len]);
+        Ok(Read::Bytes(len - overlap))
+    }
+
+    /// Hands closed events out (see [`Parser::advance`]) and forgets their bytes, all but the last 256.
+    pub(crate) fn advance(
+        &mut self,
+        inputs: &[parsers::InputAt],
+        closed: &mut dyn FnMut(&parsers::Event, &[u8]),
+    ) -> usize {
+        let taken = self.parser.advance(&self.buffer[self.lead..], inputs, closed);
+        self.lead += taken;
+        if let Some(surplus) = self.lead.checked_sub(LEAD).filter(|n| *n > 0) {
+            self.buffer.drain(..surplus);
+            self.lead = LEAD;
+        }
+        if self.buffer.capacity() > 4 * self.buffer.len().max(LEAD) {
+            self.buffer.shrink_to(2 * self.buffer.len().max(LEAD));
+        }
+        taken
+    }
+}
