@@ -44,9 +44,10 @@ class Page {
   /** Set by the frame. */
   focusQuery: () => void = () => {};
   private noticeTimer = 0;
+  private lastZone: Zone = remembered('carbontrail.tz') === 'browser' ? 'browser' : 'utc';
 
   get zone(): Zone {
-    return this.place.tz || (remembered('carbontrail.tz') === 'browser' ? 'browser' : 'utc');
+    return this.place.tz || this.lastZone;
   }
 
   get range(): Range {
@@ -102,6 +103,7 @@ class Page {
 
   setZone(zone: Zone): void {
     remember('carbontrail.tz', zone === 'utc' ? '' : zone);
+    this.lastZone = zone;
     this.note({ tz: zone });
   }
 

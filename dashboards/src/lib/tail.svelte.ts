@@ -114,7 +114,10 @@ export class Tail {
     if (!this.paused) return;
     this.paused = false;
     const kept = this.rows.filter((row) => row.kind !== 'pause');
-    this.rows = trimmed([...kept, ...this.buffer]);
+    const gone = this.waiting.count - this.buffer.length;
+    const band: Row[] = gone > 0 ? [{ kind: 'skip', key: `skip ${this.bands++}`, label: `${gone} lines that came while paused are stored but not kept in this tab.` }] : [];
+    this.rows = trimmed([...kept, ...band, ...this.buffer]);
+    this.notDrawn += Math.max(0, gone);
     this.shown += this.buffer.length;
     this.buffer = [];
     this.waiting = { count: 0, errors: 0, warnings: 0 };
@@ -127,7 +130,7 @@ export class Tail {
     this.delay = Math.max(0, now - at);
     this.secondCount++;
     if (isError(event)) this.secondErrors++;
-    if (this.drawnThisSecond >= DRAWN_A_SECOND) {
+    if (!this.paused && this.drawnThisSecond >= DRAWN_A_SECOND) {
       this.notDrawn++;
       this.skipped = { count: (this.skipped?.count ?? 0) + 1, from: this.skipped?.from ?? at, to: at };
     } else {
