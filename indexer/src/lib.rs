@@ -2,5 +2,7 @@
 
 pub mod access;
 pub mod event;
+pub mod http;
 pub mod query;
+pub mod serve;
 pub mod store;

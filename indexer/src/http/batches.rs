@@ -1,0 +1,89 @@
+//! `POST /v1/batches`: what shippers send (protocol section 6). Decoded off the sockets' threads, bounded; answered
+//! when it is durable.
+
+use super::guard::Reached;
+use super::refusal::Refusal;
+use super::Endpoint;
+use crate::access::TokenError;
+use crate::serve::SubmitError;
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::{DecodeError, Limits};
+
+/// Decompressed bytes per compressed byte that a request may have.
+const RATIO_MAX: usize = 1000;
+const CONTENT_TYPE: &str = "application/x-carbontrail";
+
+/// `POST /v1/batches`
+pub(super) async fn batches(
+    State(endpoint): State<Arc<Endpoint>>,
+    Extension(reached): Extension<Reached>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Refusal> {
+    let source = endpoint.tokens.source(bearer(&headers)?, reached.loopback).map_err(denied)?;
+    let body = body.map_err(|_| too_large(endpoint.request_bytes_max))?;
+    endpoint.counters.batch(body.len());
+    let limits = Limits { decoded_bytes_max: endpoint.request_bytes_max, ratio_max: RATIO_MAX };
+    let decoded = tokio::task::spawn_blocking(move || wire::decode_request(&body, limits)).await;
+    let request = decoded.map_err(|_| failed())?.map_err(|error| undecoded(error, limits))?;
+    let answer = endpoint.store.submit(source, request).await.map_err(unanswered)?;
+    let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))];
+    Ok((kind, wire::encode_answer(&answer)).into_response())
+}
+
+/// The token of `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else { return Ok(None) };
+    let text = value.to_str().ok().and_then(|text| text.split_once(' '));
+    match text {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err(denied(TokenError::Unknown)),
+    }
+}
+
+fn denied(error: TokenError) -> Refusal {
+    let (status, kind) = match &error {
+        TokenError::Missing => (StatusCode::UNAUTHORIZED, "token"),
+        TokenError::Unknown => (StatusCode::FORBIDDEN, "token"),
+        TokenError::File { .. } => {
+            tracing::error!(%error, "no agent can be let in");
+            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "token", "tokens cannot be checked now")
+                .retry_after(Duration::from_secs(10));
+        }
+    };
+    Refusal::new(status, kind, error.to_string())
+}
+
+fn undecoded(error: DecodeError, limits: Limits) -> Refusal {
+    let refused = |status, kind| Refusal::new(status, kind, error.to_string());
+    match &error {
+        DecodeError::TooLarge(_) => too_large(limits.decoded_bytes_max),
+        DecodeError::Version { .. } => refused(StatusCode::UPGRADE_REQUIRED, "version"),
+        _ => refused(StatusCode::BAD_REQUEST, "malformed").hint("is a proxy between shipper and server that changes bodies?"),
+    }
+}
+
+fn too_large(max: usize) -> Refusal {
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("a request may have {max} bytes, decompressed"))
+}
+
+fn unanswered(error: SubmitError) -> Refusal {
+    match &error {
+        SubmitError::Busy { retry_after } => {
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", error.to_string()).retry_after(*retry_after)
+        }
+        _ => failed(),
+    }
+}
+
+fn failed() -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "store", "the store gives no answer; send the same again")
+        .retry_after(Duration::from_secs(1))
+}
