@@ -1,0 +1,400 @@
+//! Splits a message into constant text and variables, by a fixed rule, without learning.
+//!
+//! Letters are a–z, A–Z, `_` and bytes from 0x80 on; digits are digits; all else delimits. A *word* is a run of letters
+//! and digits. **A variable always covers whole words and is bordered by delimiters**, so a word of the message
+//! stands either in the constant text or in one variable, never across.
+//!
+//! At each place the first that fits:
+//! 1. A message over 32 KiB, with byte 0x11 or 0x12, with more than 250 variables, or whose constant text is over
+//!    4 KiB is plain: one variable.
+//! 2. After a newline, lines that begin with a tab and `at ` are one variable (a run of frames).
+//! 3. `"…"` on one line, 1 to 2047 bytes: the inside.
+//! 4. `=` between two words: the value, up to a blank or one of `, ; & ) ] } " ' < > = |`.
+//! 5. `/` before a word, with another `/` before a blank or one of `, ; ) ] } " ' < > |`: the path after it.
+//! 6. A UUID in lower case; an IPv4 address; a word with a digit (one of digits only also takes what follows of
+//!    `. : - , / +` and a word that begins with a digit); a camelCase word; a word of 24 bytes or more.
+//!
+//! In 4 and 5 delimiters at the end are given back. The rule has a number, which goes into the hash: the same
+//! message has the same template on every host, as long as the rule stays.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// Number of the rule. Another rule is another number.
+pub const RULE: u64 = 1;
+
+/// Stands for a variable in a template's text.
+pub const VARIABLE: u8 = 0x11;
+
+/// Stands for a run of stack frames.
+pub const FRAMES: u8 = 0x12;
+
+const MESSAGE_BYTES_MAX: usize = 32 * 1024;
+const VARIABLES_MAX: usize = 250;
+const TEXT_BYTES_MAX: usize = 4096;
+const QUOTED_BYTES_MAX: usize = 2047;
+const LONG_WORD_BYTES: usize = 24;
+
+/// Splits messages, using the same room for each.
+#[derive(Clone, Debug, Default)]
+pub struct Splitter {
+    text: Vec<u8>,
+    variables: Vec<(u32, u32)>,
+}
+
+/// A message taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Template<'a> {
+    /// Constant text with [`VARIABLE`] and [`FRAMES`] where variables stand.
+    pub text: &'a [u8],
+    /// Where the variables stand in the message: first byte, and one past the last.
+    pub variables: &'a [(u32, u32)],
+}
+
+impl Template<'_> {
+    /// The hash of the template: equal for messages of the same template.
+    pub fn hash(&self) -> u64 {
+        xxh3_64_with_seed(self.text, RULE)
+    }
+}
+
+/// Gives a message back from its template's text and the bytes of its variables.
+pub fn render<'a>(text: &[u8], variables: impl IntoIterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
+    let mut variables = variables.into_iter();
+    for byte in text {
+        match *byte {
+            VARIABLE | FRAMES => out.extend_from_slice(variables.next().unwrap_or_default()),
+            constant => out.push(constant),
+        }
+    }
+}
+
+impl Splitter {
+    /// A splitter with no room yet.
+    pub fn new() -> Splitter {
+        Splitter::default()
+    }
+
+    /// Takes `message` apart.
+    pub fn split(&mut self, message: &[u8]) -> Template<'_> {
+        self.text.clear();
+        self.variables.clear();
+        if self.take_apart(message).is_none() {
+            self.text.clear();
+            self.variables.clear();
+            self.text.push(VARIABLE);
+            self.variables.push((0, message.len() as u32));
+        }
+        Template { text: &self.text, variables: &self.variables }
+    }
+
+    /// `None` when the message is to be plain.
+    fn take_apart(&mut self, message: &[u8]) -> Option<()> {
+        if message.len() > MESSAGE_BYTES_MAX || memchr::memchr2(VARIABLE, FRAMES, message).is_some() {
+            return None;
+        }
+        // Constant text is copied in runs: `kept` is where the one that is not copied yet begins.
+        let (mut at, mut kept) = (0, 0);
+        while let Some(&byte) = message.get(at) {
+            let found = match CLASS[usize::from(byte)] {
+                Class::Letter | Class::Digit => match word(message, at) {
+                    Word::Constant(end) => {
+                        at = end;
+                        continue;
+                    }
+                    Word::Variable(end) => Some((at, end, VARIABLE)),
+                },
+                Class::Opens => after_delimiter(message, at, byte),
+                Class::Delimiter => None,
+            };
+            let Some((from, to, mark)) = found else {
+                // Two quotes with nothing between them are a pair; the second one opens nothing.
+                at += if message[at..].starts_with(b"\"\"") { 2 } else { 1 };
+                continue;
+            };
+            self.text.extend_from_slice(&message[kept..from]);
+            self.text.push(mark);
+            self.variables.push((from as u32, to as u32));
+            if self.variables.len() > VARIABLES_MAX || self.text.len() > TEXT_BYTES_MAX {
+                return None;
+            }
+            (at, kept) = (to, to);
+            if byte == b'"' {
+                at += 1; // The quote that closes opens nothing.
+            }
+        }
+        self.text.extend_from_slice(&message[kept..]);
+        (self.text.len() <= TEXT_BYTES_MAX).then_some(())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    Delimiter,
+    /// A delimiter after which a variable may begin that is no word.
+    Opens,
+    Letter,
+    Digit,
+}
+
+const CLASS: [Class; 256] = {
+    let mut table = [Class::Delimiter; 256];
+    let mut i = 0;
+    while i < 256 {
+        table[i] = match i as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..=0xff => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b'\n' | b'"' | b'=' | b'/' => Class::Opens,
+            _ => Class::Delimiter,
+        };
+        i += 1;
+    }
+    table
+};
+
+fn in_word(byte: Option<&u8>) -> bool {
+    byte.is_some_and(|b| matches!(CLASS[usize::from(*b)], Class::Letter | Class::Digit))
+}
+
+/// The variable that begins right after the delimiter at `at`: from, to, placeholder.
+fn after_delimiter(message: &[u8], at: usize, byte: u8) -> Option<(usize, usize, u8)> {
+    let from = at + 1;
+    let to = match byte {
+        b'\n' => return frames(message, from).map(|to| (from, to, FRAMES)),
+        b'"' => quoted(message, from)?,
+        b'=' if at > 0 && in_word(message.get(at - 1)) && in_word(message.get(from)) => {
+            given_back(message, from, stop(message, from, b"&="))
+        }
+        b'/' if in_word(message.get(from)) => {
+            let end = stop(message, from, b"");
+            memchr::memchr(b'/', &message[from..end])?;
+            given_back(message, from, end)
+        }
+        _ => return None,
+    };
+    Some((from, to, VARIABLE))
+}
+
+/// The end of the lines from `from` on that begin with a tab and `at `, without the last line end.
+fn frames(message: &[u8], from: usize) -> Option<usize> {
+    let mut end = None;
+    let mut at = from;
+    while message[at..].starts_with(b"\tat ") {
+        let line = memchr::memchr(b'\n', &message[at..]).map_or(message.len(), |i| at + i);
+        end = Some(line);
+        at = line + 1;
+        if at > message.len() {
+            break;
+        }
+    }
+    end
+}
+
+/// The closing quote.
+fn quoted(message: &[u8], from: usize) -> Option<usize> {
+    let window = &message[from..message.len().min(from + QUOTED_BYTES_MAX + 1)];
+    let close = memchr::memchr2(b'"', b'\n', window)?;
+    (close > 0 && window[close] == b'"').then_some(from + close)
+}
+
+/// Where a value or path ends: at a blank, at closing and separating signs, and at those of `more`.
+fn stop(message: &[u8], from: usize, more: &[u8]) -> usize {
+    let ends = |b: &u8| {
+        matches!(
+            *b,
+            b' ' | b'\t' | b'\r' | b'\n' | b',' | b';' | b')' | b']' | b'}' | b'"' | b'\'' | b'<' | b'>' | b'|'
+        ) || more.contains(b)
+    };
+    message[from..].iter().position(ends).map_or(message.len(), |i| from + i)
+}
+
+/// `from..to` without the delimiters at its end.
+fn given_back(message: &[u8], from: usize, to: usize) -> usize {
+    let kept = message[from..to].iter().rposition(|b| in_word(Some(b)));
+    kept.map_or(from, |last| from + last + 1)
+}
+
+enum Word {
+    /// A constant word up to there.
+    Constant(usize),
+    /// A variable up to there.
+    Variable(usize),
+}
+
+/// What the word at `at` is.
+fn word(message: &[u8], at: usize) -> Word {
+    let (mut end, mut digits, mut camel, mut lower) = (at, 0, false, false);
+    while let Some(&byte) = message.get(end) {
+        match CLASS[usize::from(byte)] {
+            Class::Letter => {
+                camel |= lower && byte.is_ascii_uppercase();
+                lower = byte.is_ascii_lowercase();
+            }
+            Class::Digit => {
+                digits += 1;
+                lower = false;
+            }
+            Class::Delimiter | Class::Opens => break,
+        }
+        end += 1;
+    }
+    let len = end - at;
+    // The first group of a UUID need not have a digit.
+    if len == 8 && message.get(end) == Some(&b'-') && is_uuid(message, at) {
+        return Word::Variable(at + 36);
+    }
+    if digits == len {
+        return Word::Variable(ipv4(message, at).unwrap_or_else(|| number(message, end)));
+    }
+    if digits > 0 || camel || len >= LONG_WORD_BYTES { Word::Variable(end) } else { Word::Constant(end) }
+}
+
+/// 8-4-4-4-12 digits of lower-case hexadecimal, with nothing of a word after them.
+fn is_uuid(message: &[u8], at: usize) -> bool {
+    let Some(text) = message.get(at..at + 36) else { return false };
+    let fits = text.iter().enumerate().all(|(i, b)| match i {
+        8 | 13 | 18 | 23 => *b == b'-',
+        _ => matches!(b, b'0'..=b'9' | b'a'..=b'f'),
+    });
+    fits && !in_word(message.get(at + 36))
+}
+
+/// The end of four numbers up to 255 without leading zeros, when no fifth and no word follows.
+fn ipv4(message: &[u8], at: usize) -> Option<usize> {
+    let mut end = at;
+    for part in 0..4 {
+        if part > 0 {
+            if message.get(end) != Some(&b'.') {
+                return None;
+            }
+            end += 1;
+        }
+        let digits = message[end..].iter().take(4).take_while(|b| b.is_ascii_digit()).count();
+        let value = message[end..end + digits].iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'));
+        if digits == 0 || digits > 3 || value > 255 || digits > 1 && message[end] == b'0' {
+            return None;
+        }
+        end += digits;
+    }
+    let more = message.get(end) == Some(&b'.') && message.get(end + 1).is_some_and(u8::is_ascii_digit);
+    (!in_word(message.get(end)) && !more).then_some(end)
+}
+
+/// The end of a number with what belongs to it: dates, times, versions, lists.
+fn number(message: &[u8], mut end: usize) -> usize {
+    while let Some(b'.' | b':' | b'-' | b',' | b'/' | b'+') = message.get(end)
+        && message.get(end + 1).is_some_and(u8::is_ascii_digit)
+    {
+        end += 1;
+        while in_word(message.get(end)) {
+            end += 1;
+        }
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(message: &str) -> (String, Vec<String>) {
+        let mut splitter = Splitter::new();
+        let template = splitter.split(message.as_bytes());
+        let text = String::from_utf8_lossy(template.text).replace('\u{11}', "*").replace('\u{12}', "@");
+        let variables = template.variables.iter().map(|(a, b)| message[*a as usize..*b as usize].to_owned()).collect();
+        (text, variables)
+    }
+
+    #[track_caller]
+    fn check(message: &str, text: &str, variables: &[&str]) {
+        assert_eq!(shown(message), (text.to_owned(), variables.iter().map(|v| (*v).to_owned()).collect()));
+    }
+
+    #[test]
+    fn words_numbers_and_ids() {
+        check("WSO2 Carbon started in 69 sec", "* Carbon started in * sec", &["WSO2", "69"]);
+        check("took 12.5ms at 2026-04-22 11:02:00,317", "took * at * *", &["12.5ms", "2026-04-22", "11:02:00,317"]);
+        check("from 10.1.2.3:8080 to 10.1.2.300", "from *:* to *", &["10.1.2.3", "8080", "10.1.2.300"]);
+        let id = "7f3c2a10-58de-4f7a-9a54-0d6d6f0c9b11";
+        check(&format!("id {id}, abcdefab-58de"), "id *, abcdefab-*", &[id, "58de"]);
+        check(
+            "a camelCase word and aVeryVeryVeryLongWordIndeed",
+            "a * word and *",
+            &["camelCase", "aVeryVeryVeryLongWordIndeed"],
+        );
+    }
+
+    #[test]
+    fn quotes_values_and_paths() {
+        check(r#"{"a":"b c","":1}"#, r#"{"*":"*","":*}"#, &["a", "b c", "1"]);
+        check("user = bob, id=x-1; n=(2) end=done.", "user = bob, id=*; n=(*) end=*.", &["x-1", "2", "done"]);
+        check("GET /a/b/c?d and /one", "GET /* and /one", &["a/b/c?d"]);
+        check("open \"quote", "open \"quote", &[]);
+        check(r#"{"a":"","b":"c"}"#, r#"{"*":"","*":"*"}"#, &["a", "b", "c"]);
+    }
+
+    #[test]
+    fn frames_are_one_variable() {
+        let frames = "\tat a.b(C.java:1)\n\tat a.c(C.java:2)";
+        check(&format!("failed\n{frames}\nCaused by: x\n{frames}"), "failed\n@\nCaused by: x\n@", &[frames, frames]);
+    }
+
+    #[test]
+    fn what_is_too_much_is_plain() {
+        for message in ["1 ".repeat(300), "word ".repeat(1000), "x".repeat(40_000), "a \u{11} b".to_owned()] {
+            let mut splitter = Splitter::new();
+            let template = splitter.split(message.as_bytes());
+            assert_eq!((template.text, template.variables), (&[VARIABLE][..], &[(0, message.len() as u32)][..]));
+        }
+    }
+
+    #[test]
+    fn the_hash_does_not_change() {
+        // Stored data stands on these: a change needs another rule number.
+        let hash = |message: &str| Splitter::new().split(message.as_bytes()).hash();
+        assert_eq!(hash("took 5 ms"), hash("took 77 ms"));
+        assert_ne!(hash("took 5 ms"), hash("took 5 s"));
+        assert_eq!(hash("took 5 ms"), 0x3170_75b8_6f5a_7172);
+    }
+
+    fn message() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            3 => "[a-zA-Z_]{1,8}".prop_map(String::into_bytes),
+            2 => "[0-9]{1,4}".prop_map(String::into_bytes),
+            4 => "[ =/\",.:;+()\\[\\]<>|&'-]{1,2}".prop_map(String::into_bytes),
+            1 => Just(b"\n\tat a.b(C.java:1)".to_vec()),
+            1 => Just(b"10.1.2.3".to_vec()),
+            1 => Just(b"7f3c2a10-58de-4f7a-9a54-0d6d6f0c9b11".to_vec()),
+            1 => proptest::collection::vec(any::<u8>(), 0..4),
+        ];
+        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn rendering_gives_the_message_back(message in message()) {
+            let mut splitter = Splitter::new();
+            let template = splitter.split(&message);
+            let variables = template.variables.iter().map(|(a, b)| &message[*a as usize..*b as usize]);
+            let mut back = Vec::new();
+            render(template.text, variables, &mut back);
+            prop_assert_eq!(back, &message[..]);
+        }
+
+        #[test]
+        fn variables_cover_whole_words(message in message()) {
+            let mut splitter = Splitter::new();
+            let template = splitter.split(&message);
+            let mut last = 0;
+            for (from, to) in template.variables {
+                let (from, to) = (*from as usize, *to as usize);
+                prop_assert!(last <= from && from <= to && to <= message.len());
+                prop_assert!(from == 0 || !in_word(message.get(from - 1)), "{}..{}", from, to);
+                prop_assert!(!in_word(message.get(to)), "{}..{}", from, to);
+                last = to;
+            }
+        }
+    }
+}
