@@ -73,10 +73,23 @@ impl std::fmt::Debug for ShipperCore {
 impl ShipperCore {
     /// Takes one input and says what is to be done.
     pub fn step(&mut self, input: ShipperInput) -> Vec<ShipperOutput> {
-        if self.exited {
-            return Vec::new();
-        }
+        self.step_all([input])
+    }
+
+    /// Takes inputs that came together, then does what there is to do once for all of them.
+    pub fn step_all(&mut self, inputs: impl IntoIterator<Item = ShipperInput>) -> Vec<ShipperOutput> {
         self.now = self.outside.clock.monotonic();
+        for input in inputs {
+            if self.exited {
+                break;
+            }
+            self.take(input);
+        }
+        self.work();
+        std::mem::take(&mut self.out)
+    }
+
+    fn take(&mut self, input: ShipperInput) {
         match input {
             ShipperInput::Tick => {}
             ShipperInput::Changed(path) => self.changed(path),
@@ -87,8 +100,6 @@ impl ShipperCore {
                 self.stop.get_or_insert(deadline);
             }
         }
-        self.work();
-        std::mem::take(&mut self.out)
     }
 
     fn work(&mut self) {

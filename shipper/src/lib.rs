@@ -2,22 +2,27 @@
 //!
 //! [`ShipperCore`] is a state machine: `step(input) -> outputs`. It reads files and keeps its own state
 //! through [`outside::Files`] and has no threads, sockets, sleeping or clock of its own. Threads, watches
-//! and HTTP are in the rim around it, [`run`].
+//! and HTTP are in the rim around it, [`start`].
 
 mod batch;
 mod config;
 mod core;
+mod forward;
 mod identity;
 mod kept;
 mod records;
+mod run;
 mod slots;
 mod status;
 mod stream;
 mod tail;
+mod watch;
 
 pub use config::{Limits, ShipperConfig, Timing};
 pub use core::{
     ExitReason, Importance, Notice, OpenError, SendError, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside,
     Ticket,
 };
+pub use forward::{AnswerTo, Forward, ForwardError, HttpForward};
+pub use run::{Handle, Running, STATUS_FILE, start};
 pub use status::{FileStatus, Link, Progress, Status};

@@ -6,7 +6,7 @@ use crate::kept::{Head, Loss, Phase};
 use crate::stream::{Opened, Stream};
 use crate::tail::{self, Read, Tail};
 use outside::Metadata;
-use parsers::{Dataset, Flags, Offset, TimeNs};
+use parsers::{FileFacts, Flags, Offset, TimeNs};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -262,7 +262,7 @@ impl ShipperCore {
         tail.advance(&inputs, &mut |event, bytes| {
             let mut extra = lost_context;
             let time = event.time.map(|t| t.utc);
-            if event.dataset == Dataset::Error && time.is_some() && time <= main_time {
+            if time.is_some() && time <= main_time {
                 extra.set(Flags::COPY);
             }
             batch.push(&wiring, event, bytes, extra);
@@ -299,11 +299,8 @@ impl ShipperCore {
     /// rule 40); `None` for all other files, and when the main file cannot be relied on.
     fn main_time(&self, id: StreamId) -> Option<TimeNs> {
         let stream = self.streams.get(&id)?;
-        if !stream.kept.name.contains("error") {
-            return None;
-        }
-        let folder = stream.kept.path.parent()?;
-        let main = ["wso2carbon.log", "carbon.log"].iter().find_map(|name| self.by_path.get(&folder.join(name)))?;
+        let facts = FileFacts { name: stream.kept.name.clone(), family: None };
+        let main = self.by_path.get(&stream.kept.path.parent()?.join(facts.repeats()?))?;
         let main = self.streams.get(main).filter(|s| s.error.is_none() && s.has_file())?;
         main.tail.as_ref()?.parser.context().last_time
     }

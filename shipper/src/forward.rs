@@ -1,0 +1,244 @@
+//! Requests on their way: over HTTP, or by call when the indexer lives in the same process.
+
+use crate::core::SendError;
+use std::fmt;
+use std::time::Duration;
+use wire::{Answer, Limits, Request};
+
+/// Takes requests to an indexer. Must not block; the answer comes through `answer`, from any thread.
+pub trait Forward: Send + Sync {
+    /// Sends one request.
+    fn send(&self, request: Request, answer: AnswerTo);
+}
+
+impl<F: Fn(Request, AnswerTo) + Send + Sync> Forward for F {
+    fn send(&self, request: Request, answer: AnswerTo) {
+        self(request, answer);
+    }
+}
+
+type Reply = Box<dyn FnOnce(Result<Answer, SendError>) + Send>;
+
+/// Where an answer goes. Dropped without one, the request counts as not answered.
+pub struct AnswerTo(Option<Reply>);
+
+impl AnswerTo {
+    /// An answer goes to `reply`.
+    pub fn new(reply: impl FnOnce(Result<Answer, SendError>) + Send + 'static) -> AnswerTo {
+        AnswerTo(Some(Box::new(reply)))
+    }
+
+    /// Gives the answer.
+    pub fn give(mut self, result: Result<Answer, SendError>) {
+        if let Some(reply) = self.0.take() {
+            reply(result);
+        }
+    }
+}
+
+impl Drop for AnswerTo {
+    fn drop(&mut self) {
+        if let Some(reply) = self.0.take() {
+            reply(Err(SendError::Unreachable("the request was given up".to_owned())));
+        }
+    }
+}
+
+impl fmt::Debug for AnswerTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AnswerTo")
+    }
+}
+
+/// Why requests cannot be sent at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ForwardError {
+    /// The address is none.
+    #[error("`{0}` is not the address of an indexer; write it as https://HOST:PORT")]
+    Address(String),
+    /// The HTTP client or its threads could not be made.
+    #[error("failed to set up the way to the indexer: {0}")]
+    Setup(String),
+}
+
+/// Sends to `POST {to}/v1/batches`.
+#[derive(Debug)]
+pub struct HttpForward {
+    client: reqwest::Client,
+    address: reqwest::Url,
+    token: Option<Token>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+/// An agent token; never shown.
+#[derive(Clone)]
+struct Token(String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for an answer. The indexer answers after its fsync, so a loaded disk may take its time.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Bytes of an answer that is no answer, shown to people.
+const REASON_BYTES_MAX: usize = 200;
+/// Answers are small; this is far above the largest.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+
+impl HttpForward {
+    /// Sends to the indexer at `to`, with an agent token where one is needed.
+    ///
+    /// # Errors
+    /// See [`ForwardError`].
+    pub fn new(to: &str, token: Option<String>) -> Result<HttpForward, ForwardError> {
+        let address = format!("{}/v1/batches", to.trim_end_matches('/'));
+        let address = reqwest::Url::parse(&address).map_err(|_| ForwardError::Address(to.to_owned()))?;
+        if !matches!(address.scheme(), "http" | "https") || address.host_str().is_none() {
+            return Err(ForwardError::Address(to.to_owned()));
+        }
+        let client = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(ANSWER_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("carbontrail/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|e| ForwardError::Setup(chain(&e)))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("forward")
+            .enable_all()
+            .build()
+            .map_err(|e| ForwardError::Setup(e.to_string()))?;
+        Ok(HttpForward { client, address, token: token.map(Token), runtime: Some(runtime) })
+    }
+}
+
+impl Forward for HttpForward {
+    fn send(&self, request: Request, answer: AnswerTo) {
+        let Some(runtime) = &self.runtime else { return };
+        let mut call = self.client.post(self.address.clone()).header("content-type", "application/x-carbontrail");
+        if let Some(Token(token)) = &self.token {
+            call = call.bearer_auth(token);
+        }
+        runtime.spawn(async move {
+            // Compressing 4 MiB takes some ten milliseconds: not on a thread that serves sockets.
+            let body = tokio::task::spawn_blocking(move || wire::encode_request(&request)).await;
+            let result = match body {
+                Ok(body) => exchange(call.body(body)).await,
+                Err(error) => Err(SendError::Refused(format!("the request could not be encoded: {error}"))),
+            };
+            answer.give(result);
+        });
+    }
+}
+
+impl Drop for HttpForward {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn exchange(call: reqwest::RequestBuilder) -> Result<Answer, SendError> {
+    let mut response = call.send().await.map_err(|e| SendError::Unreachable(chain(&e)))?;
+    let status = response.status().as_u16();
+    let retry_after = response
+        .headers()
+        .get("retry-after")
+        .and_then(|v| v.to_str().ok()?.trim().parse().ok())
+        .map(Duration::from_secs);
+    let mut body = Vec::new();
+    while let Some(part) = response.chunk().await.map_err(|e| SendError::Unreachable(chain(&e)))? {
+        if body.len() + part.len() > ANSWER_BYTES_MAX {
+            return Err(SendError::Unreachable("the answer is too long to be one".to_owned()));
+        }
+        body.extend_from_slice(&part);
+    }
+    judge(status, retry_after, &body)
+}
+
+/// What an HTTP answer means.
+fn judge(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result<Answer, SendError> {
+    let limits = Limits { decoded_bytes_max: ANSWER_BYTES_MAX, ..Limits::default() };
+    match status {
+        200 | 409 => match wire::decode_answer(body, limits) {
+            Ok(answer) => Ok(answer),
+            Err(error) if status == 200 => Err(SendError::Unreachable(error.to_string())),
+            Err(_) => Err(SendError::Refused(reason(status, body))),
+        },
+        401 | 403 => Err(SendError::Unauthorized(reason(status, body))),
+        413 => Err(SendError::TooLarge { max: None }),
+        426 => Err(SendError::Version(reason(status, body))),
+        429 | 503 | 507 => Err(SendError::Busy { retry_after, reason: reason(status, body) }),
+        400..=499 => Err(SendError::Refused(reason(status, body))),
+        _ => Err(SendError::Unreachable(reason(status, body))),
+    }
+}
+
+/// Status and what the indexer says of it, on one line.
+fn reason(status: u16, body: &[u8]) -> String {
+    let message = serde_json::from_slice::<serde_json::Value>(body)
+        .ok()
+        .and_then(|v| v.pointer("/error/message").and_then(|m| m.as_str().map(str::to_owned)));
+    let text = message.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(REASON_BYTES_MAX)]).into_owned());
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_BYTES_MAX).collect();
+    match text.trim() {
+        "" => format!("status {status}"),
+        text => format!("status {status}, {text}"),
+    }
+}
+
+/// An error with its causes, without the address that each repeats.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut last = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    #[test]
+    fn statuses_mean_what_the_protocol_says() {
+        let empty = wire::encode_answer(&Answer::default());
+        assert_eq!(judge(200, None, &empty), Ok(Answer::default()));
+        assert!(matches!(judge(200, None, b"<html>"), Err(SendError::Unreachable(_))));
+        assert!(matches!(judge(401, None, b""), Err(SendError::Unauthorized(_))));
+        assert!(matches!(judge(403, None, b""), Err(SendError::Unauthorized(_))));
+        assert_eq!(judge(413, None, b""), Err(SendError::TooLarge { max: None }));
+        assert!(matches!(judge(426, None, b""), Err(SendError::Version(_))));
+        let wait = Some(Duration::from_secs(3));
+        assert!(matches!(judge(507, wait, b""), Err(SendError::Busy { retry_after, .. }) if retry_after == wait));
+        assert!(matches!(judge(502, None, b""), Err(SendError::Unreachable(_))));
+        let refused = judge(400, None, br#"{"error":{"kind":"x","message":"no\nsuch thing"}}"#);
+        assert_eq!(refused, Err(SendError::Refused("status 400, no such thing".to_owned())));
+    }
+
+    #[test]
+    fn a_request_given_up_is_answered_all_the_same() {
+        let seen = Arc::new(Mutex::new(None));
+        let slot = Arc::clone(&seen);
+        drop(AnswerTo::new(move |result| *slot.lock().unwrap() = Some(result)));
+        assert!(matches!(*seen.lock().unwrap(), Some(Err(SendError::Unreachable(_)))));
+    }
+
+    #[test]
+    fn addresses_are_checked_and_tokens_not_shown() {
+        assert!(HttpForward::new("localhost:7600", None).is_err());
+        assert!(HttpForward::new("ftp://x", None).is_err());
+        let forward = HttpForward::new("http://127.0.0.1:1/", Some("secret".to_owned())).unwrap();
+        assert_eq!(forward.address.as_str(), "http://127.0.0.1:1/v1/batches");
+        assert!(!format!("{forward:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,219 @@
+//! The rim: one thread that steps the core, watches, the way to the indexer, and the status file.
+#![allow(clippy::disallowed_methods, reason = "the rim owns the thread, and waits")]
+
+use crate::core::{ExitReason, Importance, Notice, OpenError, ShipperCore, ShipperOutput, ShipperOutside};
+use crate::forward::{AnswerTo, Forward};
+use crate::watch::{Inbox, Watches};
+use crate::{ShipperConfig, Status};
+use outside::real::{RealClock, RealFiles, RealRng};
+use outside::{Clock, Files, OpenMode};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// News of files wait so long for company.
+const COMPANY: Duration = Duration::from_millis(5);
+/// The status file is written so often; with many files less often.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+const STATUS_FILES_A_SECOND: u32 = 500;
+/// Watches are put again so often.
+const RENEW_EVERY: Duration = Duration::from_secs(60);
+/// Folders without a watch are listed so often.
+const POLL_EVERY: Duration = Duration::from_secs(1);
+/// The same notice is said again after so long, with the number of times it was held back.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+
+/// Name of the status file in the state folder.
+pub const STATUS_FILE: &str = "status.json";
+
+/// A shipper that runs.
+#[derive(Debug)]
+pub struct Running {
+    thread: JoinHandle<ExitReason>,
+    handle: Handle,
+}
+
+/// Asks a running shipper for things, from any thread.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    inbox: Arc<Inbox>,
+    status: Arc<Mutex<Status>>,
+}
+
+impl Handle {
+    /// Close what is open, ship it, end. May be asked more than once.
+    pub fn shutdown(&self) {
+        self.inbox.shutdown();
+    }
+
+    /// How things stood within the last second or so.
+    pub fn status(&self) -> Status {
+        self.status.lock().expect("no panic while it is copied").clone()
+    }
+}
+
+impl Running {
+    /// A handle on it.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Whether it has ended.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for its end.
+    pub fn wait(self) -> ExitReason {
+        match self.thread.join() {
+            Ok(reason) => reason,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+/// Starts a shipper on a thread of its own.
+///
+/// # Errors
+/// See [`OpenError`]; nothing is left running then.
+pub fn start(state: &Path, config: ShipperConfig, forward: Arc<dyn Forward>) -> Result<Running, OpenError> {
+    let clock = Arc::new(RealClock::default());
+    let outside = ShipperOutside { files: Arc::new(RealFiles), clock: clock.clone(), rng: Arc::new(RealRng) };
+    let core = ShipperCore::open(state, config, outside)?;
+    let inbox = Arc::new(Inbox::default());
+    let status = Arc::new(Mutex::new(core.status()));
+    let handle = Handle { inbox: Arc::clone(&inbox), status: Arc::clone(&status) };
+    let rim = Rim {
+        core,
+        clock,
+        watches: Watches::new(Arc::clone(&inbox)),
+        inbox,
+        forward,
+        status,
+        state: state.to_owned(),
+        notices: Notices::default(),
+    };
+    let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(move || rim.run());
+    let thread = thread.map_err(|source| OpenError::Io { what: "start the thread for", path: state.to_owned(), source })?;
+    Ok(Running { thread, handle })
+}
+
+struct Rim {
+    core: ShipperCore,
+    clock: Arc<RealClock>,
+    inbox: Arc<Inbox>,
+    watches: Watches,
+    forward: Arc<dyn Forward>,
+    status: Arc<Mutex<Status>>,
+    state: PathBuf,
+    notices: Notices,
+}
+
+impl Rim {
+    fn run(mut self) -> ExitReason {
+        let (mut next_status, mut next_renew, mut next_poll) = (Duration::ZERO, RENEW_EVERY, POLL_EVERY);
+        let mut inputs = Vec::new();
+        loop {
+            let outputs = self.core.step_all(inputs);
+            let mut wake = Duration::MAX;
+            for output in outputs {
+                match output {
+                    ShipperOutput::WakeAt(at) => wake = at,
+                    ShipperOutput::Exit(reason) => {
+                        self.write_status();
+                        return reason;
+                    }
+                    other => self.serve(other),
+                }
+            }
+            let now = self.clock.monotonic();
+            if now >= next_status {
+                let files = self.write_status();
+                next_status = now + STATUS_EVERY * (1 + files / STATUS_FILES_A_SECOND);
+            }
+            if now >= next_renew {
+                self.watches.renew();
+                next_renew = now + RENEW_EVERY;
+            }
+            if now >= next_poll && !self.watches.unwatched.is_empty() {
+                self.inbox.overflow();
+                next_poll = now + POLL_EVERY;
+            }
+            let mut wake = wake.min(next_status).min(next_renew);
+            if !self.watches.unwatched.is_empty() {
+                wake = wake.min(next_poll);
+            }
+            let most = wake.saturating_sub(now);
+            inputs = self.inbox.wait(most, COMPANY.min(most));
+        }
+    }
+
+    fn serve(&mut self, output: ShipperOutput) {
+        match output {
+            ShipperOutput::Send { ticket, request } => {
+                let inbox = Arc::clone(&self.inbox);
+                self.forward.send(request, AnswerTo::new(move |result| inbox.answer(ticket, result)));
+            }
+            ShipperOutput::Watch(folder) => self.watches.add(folder),
+            ShipperOutput::Notice(notice) => self.notices.tell(&notice, self.clock.monotonic()),
+            ShipperOutput::WakeAt(_) | ShipperOutput::Exit(_) => {}
+        }
+    }
+
+    /// Gives the number of files in it.
+    fn write_status(&mut self) -> u32 {
+        let status = self.core.status();
+        let files = u32::try_from(status.files.len()).unwrap_or(u32::MAX);
+        if let Err(error) = write_status(&self.state, &status) {
+            let text = format!("failed to write `{}`: {error}", self.state.join(STATUS_FILE).display());
+            self.notices.tell(&Notice { importance: Importance::Warn, text }, self.clock.monotonic());
+        }
+        *self.status.lock().expect("no panic while it is copied") = status;
+        files
+    }
+}
+
+/// Readers see the old or the new one whole. It is not synced: after a power cut it would be old anyway.
+fn write_status(state: &Path, status: &Status) -> io::Result<()> {
+    let files = RealFiles;
+    let (path, temporary) = (state.join(STATUS_FILE), state.join("status.tmp"));
+    let bytes = serde_json::to_vec(status).map_err(io::Error::other)?;
+    match files.remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    files.open(&temporary, OpenMode::CreateNew)?.write_all_at(&bytes, 0)?;
+    files.rename(&temporary, &path)
+}
+
+/// One line each; the same one again is counted, not said.
+#[derive(Debug, Default)]
+struct Notices(HashMap<String, (Duration, u32)>);
+
+impl Notices {
+    const REMEMBERED_MAX: usize = 1000;
+
+    fn tell(&mut self, notice: &Notice, now: Duration) {
+        if self.0.len() >= Self::REMEMBERED_MAX {
+            self.0.retain(|_, (said, _)| now < *said + SAY_AGAIN);
+        }
+        let repeats = match self.0.get_mut(&notice.text) {
+            Some((said, held_back)) if now < *said + SAY_AGAIN => {
+                *held_back += 1;
+                return;
+            }
+            Some((_, held_back)) => std::mem::take(held_back),
+            None => 0,
+        };
+        self.0.insert(notice.text.clone(), (now, 0));
+        let again = if repeats > 0 { format!(" ({repeats} times more in between)") } else { String::new() };
+        match notice.importance {
+            Importance::Info => tracing::info!("{}{again}", notice.text),
+            Importance::Warn => tracing::warn!("{}{again}", notice.text),
+            Importance::Error => tracing::error!("{}{again}", notice.text),
+        }
+    }
+}
