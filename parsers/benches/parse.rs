@@ -93,7 +93,8 @@ fn access(bytes: usize) -> String {
 }
 
 fn parse(text: &[u8]) -> usize {
-    let mut parser = Parser::new(FileFacts::of_file_name("wso2carbon.log"), Offset(0), Context::default());
+    let mut parser =
+        Parser::new(FileFacts { name: "wso2carbon.log".into(), family: None }, Offset(0), Context::default());
     let (mut fields, mut at) = (0, 0);
     for end in (0..=text.len()).step_by(256 << 10).chain([text.len()]) {
         at += parser.advance(&text[at..end], &[], &mut |event, _| fields += event.fields.len());

@@ -23,6 +23,15 @@ pub struct FileFacts {
     pub family: Option<Family>,
 }
 
+impl FileFacts {
+    /// The file in the same folder whose WARN and ERROR events this one repeats in another layout
+    /// (protocol rule 40); `None` for files that have events of their own.
+    pub fn repeats(&self) -> Option<&'static str> {
+        let errors = ["wso2-apigw-errors.log", "wso2-esb-errors.log", "wso2-ei-errors.log", "wso2error.log"];
+        errors.contains(&self.name.as_str()).then_some("wso2carbon.log")
+    }
+}
+
 /// A fact that does not stand in the stream's bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {

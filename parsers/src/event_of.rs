@@ -83,7 +83,10 @@ impl Maker {
             wrapper => self.fill_wrapped(wrapper, head, dataset, bytes),
         };
         let own = self.time(head, told.payload, context);
-        self.left = Left { zone: told.zone, time: own };
+        let is_access = |h: &&Head| matches!(h.family, Family::AccessPt | Family::AccessTc);
+        let printed = head.filter(is_access).and_then(|h| h.stamp.offset);
+        let zone = told.zone.or_else(|| zone::of_access(printed?, context));
+        self.left = Left { zone, time: own };
         self.event = Event {
             offset,
             size: piece.size as u32,

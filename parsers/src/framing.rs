@@ -263,7 +263,12 @@ impl First {
         let text = First { lock, wrapper: look.wrapper, ..First::TEXT };
         let Some(head) = look.head else { return text };
         let rule = if head.is_single_line() { Lines::None } else { Lines::All };
-        let lock = lock.or_else(|| heads::fixed::locks(head.family).then_some(head.family));
+        // A head that any file may have shows that the file is not fixed after all; Choreo Connect mixes them.
+        let lock = match lock {
+            _ if heads::fixed::locks(head.family) => lock.or(Some(head.family)),
+            Some(Family::Enforcer) => lock,
+            _ => None,
+        };
         First { head: Some(head), rule, lock, ..text }
     }
 }

@@ -12,7 +12,6 @@ mod explain;
 mod family;
 mod field;
 mod fields;
-mod file_name;
 mod framing;
 mod head;
 mod heads;
@@ -30,6 +29,5 @@ pub use event::{Continues, Event, EventTime, Flags, Level, Offset, TimeNs, TimeS
 pub use explain::explain;
 pub use family::{Dataset, Family};
 pub use field::{Field, FieldId, Value};
-pub use file_name::log_name;
 pub use framing::Lines;
 pub use parser::{Cut, Parser};

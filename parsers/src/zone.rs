@@ -3,7 +3,7 @@
 //! Only the database in the binary is used, never the host's: the same bytes give the same times everywhere.
 
 use crate::span::Span;
-use crate::{Zone, ZoneSource};
+use crate::{Context, Zone, ZoneSource};
 use jiff::tz::{Offset, TimeZone, TimeZoneDatabase};
 use std::sync::OnceLock;
 
@@ -88,6 +88,24 @@ pub(crate) fn of_banner(logger: Span, message: Span, bytes: &[u8]) -> Option<Zon
     Some(Zone { name: name.to_owned(), source: ZoneSource::Banner })
 }
 
+/// The zone that an access line's own offset tells, when it is news: better than what is known, or another
+/// offset than the last access line's. It tells an offset, not rules: the zone is named by it.
+pub(crate) fn of_access(offset_minutes: i16, context: &Context) -> Option<Zone> {
+    let minutes = offset_minutes.unsigned_abs();
+    let digit = |n: u16| b'0' + (n % 10) as u8;
+    let (hours, rest) = (minutes / 60, minutes % 60);
+    let sign = if offset_minutes < 0 { b'-' } else { b'+' };
+    let name = [sign, digit(hours / 10), digit(hours), b':', digit(rest / 10), digit(rest)];
+    let known = context.zone.as_ref();
+    if known
+        .is_some_and(|z| z.source < ZoneSource::Access || z.source == ZoneSource::Access && z.name.as_bytes() == name)
+    {
+        return None;
+    }
+    let name = std::str::from_utf8(&name).ok()?.to_owned();
+    Some(Zone { name, source: ZoneSource::Access })
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
@@ -107,6 +125,19 @@ mod tests {
         assert_eq!(banner("User             : u, en-US, Nowhere/None"), None);
         assert_eq!(banner("Java Home        : /usr, a, Etc/UTC"), None);
         assert_eq!(banner("User : Etc/UTC"), None);
+    }
+
+    #[test]
+    fn access_lines_tell_an_offset_once() {
+        let mut context = Context::default();
+        let zone = of_access(-210, &context).unwrap();
+        assert_eq!((zone.name.as_str(), zone.source), ("-03:30", ZoneSource::Access));
+        assert!(rules(&zone.name).is_some());
+        context.zone = Some(zone);
+        assert_eq!(of_access(-210, &context), None);
+        assert!(of_access(330, &context).is_some());
+        context.zone = Some(Zone { name: "Asia/Tokyo".into(), source: ZoneSource::Banner });
+        assert_eq!(of_access(330, &context), None);
     }
 
     #[test]

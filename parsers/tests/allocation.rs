@@ -51,7 +51,7 @@ const LINES: [&str; 9] = [
 fn a_line_costs_no_allocation() {
     let block: String = LINES.concat();
     let text = block.repeat(200);
-    let mut parser = Parser::new(FileFacts::of_file_name("mixed.log"), Offset(0), Context::default());
+    let mut parser = Parser::new(FileFacts { name: "mixed.log".into(), family: None }, Offset(0), Context::default());
     let mut events = 0;
     // The first block fills what is used again and again.
     let warm = block.len() * 2;
