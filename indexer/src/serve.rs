@@ -195,4 +195,4 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -221,9 +221,13 @@ impl Parser<'_> {
         if self.scan.peek() == Some(')') {
             return self.scan.fail(from, "nothing stands between the parentheses", "remove them, or put them in quotes");
         }
+        let closed = "put `)` where the group ends, or quotes around the text";
+        if self.scan.peek().is_none() {
+            return self.scan.fail(from, "the parenthesis is not closed", closed);
+        }
         let query = self.either(of)?;
         if !self.scan.take(")", TokenKind::Paren) {
-            return self.scan.fail(from, "the parenthesis is not closed", "put `)` where the group ends, or quotes around the text");
+            return self.scan.fail(from, "the parenthesis is not closed", closed);
         }
         Ok(query)
     }
