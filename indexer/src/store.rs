@@ -2,6 +2,7 @@
 //! core that moves events from one to the other ([`core`]).
 
 pub mod core;
+pub mod embedded;
 mod manifest;
 mod marks;
 mod memory;

@@ -82,6 +82,11 @@ impl Glob {
         (prefix.chars().count() == self.steps.len()).then_some(prefix)
     }
 
+    /// Whether all characters it names are `allowed`: if not, no text of allowed characters fits.
+    pub fn names_only(&self, allowed: impl Fn(char) -> bool) -> bool {
+        self.steps.iter().all(|step| !matches!(step, Step::Char(c) if !allowed(*c)))
+    }
+
     /// One pattern a word: taken apart where a character of no word stands.
     pub(super) fn into_words(self) -> Vec<Glob> {
         let separates = |step: &Step| matches!(step, Step::Char(c) if !is_word_char(*c));

@@ -34,27 +34,41 @@ enum Node {
     Field(String, ValueTest),
 }
 
-/// A test of one value of a field.
+/// A test of one value of a field. Segments run it on the values of their dictionaries.
 #[derive(Clone, Debug)]
-enum ValueTest {
+pub(crate) enum ValueTest {
+    /// Any value.
     Exists,
+    /// As free text.
     Text(TextTest),
+    /// Equal to this folded text.
     Equal(String),
+    /// Of this shape.
     Glob(Glob),
+    /// The expression is found in it.
     Regex(regex::bytes::Regex),
+    /// An address in the network.
     Network(Network),
+    /// Between the two.
     Range(Bound, Bound),
 }
 
 /// One end of a range, read as everything it can be.
 #[derive(Clone, Debug)]
-enum Bound {
+pub(crate) enum Bound {
+    /// None.
     Open,
-    At { value: BoundValue, inclusive: bool },
+    /// This value.
+    At {
+        /// The value.
+        value: BoundValue,
+        /// Whether it belongs to the range.
+        inclusive: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
-struct BoundValue {
+pub(crate) struct BoundValue {
     text: String,
     number: Option<f64>,
     time: Option<TimeNs>,
@@ -110,7 +124,8 @@ impl Node {
 }
 
 impl ValueTest {
-    fn new(kind: FieldKind, test: &Test) -> Result<ValueTest, TestError> {
+    /// The test of a field of that kind.
+    pub(crate) fn new(kind: FieldKind, test: &Test) -> Result<ValueTest, TestError> {
         Ok(match test {
             Test::Exists => ValueTest::Exists,
             Test::Word(_) | Test::Phrase(_) | Test::Wildcard(_) if kind == FieldKind::Text => {
@@ -143,7 +158,8 @@ impl ValueTest {
         ))
     }
 
-    fn matches(&self, value: &FieldValue<'_>) -> bool {
+    /// Whether the value satisfies it.
+    pub(crate) fn matches(&self, value: &FieldValue<'_>) -> bool {
         match self {
             ValueTest::Exists => true,
             ValueTest::Text(test) => test.matches(value.text().as_bytes()),

@@ -221,8 +221,18 @@ pub enum SegmentError {
         #[source]
         source: std::io::Error,
     },
+    /// Written by a newer version; nothing was changed.
+    #[error("segment `{path}` has version {found}, this program reads up to {known}: start the newer program that wrote it")]
+    Newer {
+        /// Its folder.
+        path: String,
+        /// The version found.
+        found: u32,
+        /// The newest one known here.
+        known: u32,
+    },
     /// The bytes are not what was written.
-    #[error("segment `{path}` is damaged: {reason}")]
+    #[error("segment `{path}` is damaged: {reason}; restore its folder from a backup")]
     Corrupt {
         /// Its folder.
         path: String,

@@ -1,0 +1,196 @@
+//! An open segment: its sections, read when they are first needed.
+
+use super::block::{Beside, Block, Shapes};
+use super::cache::BlockCache;
+use super::container::Container;
+use super::ids::Lists;
+use super::ints::Ints;
+use super::shape::Shape;
+use super::terms::Terms;
+use super::varint::Reader;
+use super::{columns, infos, rollup, uuids};
+use crate::event::{StoredEvent, StreamInfo};
+use crate::store::segment::{Place, Row, SegmentError, SegmentMeta};
+use parsers::{Offset, TimeNs};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use tantivy::directory::OwnedBytes;
+
+/// A segment on disk.
+#[derive(Debug)]
+pub(super) struct EmbeddedSegment {
+    pub(super) meta: SegmentMeta,
+    container: Container,
+    cache: Arc<BlockCache>,
+    /// Tells this open segment's blocks from others' in the cache.
+    number: u64,
+    terms: OnceLock<Terms>,
+    shapes: OnceLock<Vec<Shape>>,
+    infos: OnceLock<Vec<Arc<StreamInfo>>>,
+}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// The columns that make a row's place, opened once for many rows.
+pub(super) struct Places<'s> {
+    times: Ints<'s>,
+    streams: Ints<'s>,
+    offsets: Ints<'s>,
+    infos: &'s [Arc<StreamInfo>],
+}
+
+impl Places<'_> {
+    pub(super) fn of(&self, row: usize) -> Place {
+        let info = self.infos.get(self.streams.get(row) as usize);
+        Place {
+            time: TimeNs(self.times.get(row)),
+            stream: info.map(|info| info.stream).unwrap_or_default(),
+            offset: Offset(self.offsets.get(row) as u64),
+        }
+    }
+
+    /// The rows before the result come before `place` in newest-first order (or are it, if `with`).
+    pub(super) fn rows_before(&self, place: Place, with: bool) -> usize {
+        let (mut low, mut high) = (0, self.times.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let found = self.of(middle);
+            if found > place || (with && found == place) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+}
+
+impl EmbeddedSegment {
+    pub(super) fn open(
+        folder: &Path,
+        bytes: OwnedBytes,
+        meta: SegmentMeta,
+        cache: Arc<BlockCache>,
+    ) -> Result<EmbeddedSegment, SegmentError> {
+        let container = Container::open(folder, bytes)?;
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        let (terms, shapes, infos) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        let segment = EmbeddedSegment { meta, container, cache, number, terms, shapes, infos };
+        let rows = segment.times()?.len();
+        if rows as u64 != segment.meta.events {
+            return Err(segment.container.corrupt(&format!("it has {rows} events instead of {}", segment.meta.events)));
+        }
+        Ok(segment)
+    }
+
+    pub(super) fn container(&self) -> &Container {
+        &self.container
+    }
+
+    /// Number of events.
+    pub(super) fn rows(&self) -> usize {
+        self.meta.events as usize
+    }
+
+    pub(super) fn terms(&self) -> Result<&Terms, SegmentError> {
+        once(&self.terms, || Terms::open(&self.container))
+    }
+
+    pub(super) fn infos(&self) -> Result<&[Arc<StreamInfo>], SegmentError> {
+        let read = || infos::read_all(self.container.section("infos")?).ok_or_else(|| self.senseless("infos"));
+        once(&self.infos, read).map(Vec::as_slice)
+    }
+
+    fn shapes(&self) -> Result<&[Shape], SegmentError> {
+        let read = || Shapes::read(self.container.section("shapes")?).ok_or_else(|| self.senseless("shapes"));
+        once(&self.shapes, read).map(Vec::as_slice)
+    }
+
+    pub(super) fn times(&self) -> Result<Ints<'_>, SegmentError> {
+        self.ints("times")
+    }
+
+    pub(super) fn offsets(&self) -> Result<Ints<'_>, SegmentError> {
+        self.ints("offsets")
+    }
+
+    /// For each row, the number of its stream among [`EmbeddedSegment::infos`].
+    pub(super) fn streams(&self) -> Result<Ints<'_>, SegmentError> {
+        columns::open_column(&self.container, columns::STREAMS).map(|(rows, _, _)| rows)
+    }
+
+    pub(super) fn uuids(&self) -> Result<Lists<'_, 16>, SegmentError> {
+        Lists::open(self.container.section("uuids")?).ok_or_else(|| self.senseless("uuids"))
+    }
+
+    pub(super) fn hashes(&self) -> Result<Lists<'_, 4>, SegmentError> {
+        Lists::open(self.container.section("hashes")?).ok_or_else(|| self.senseless("hashes"))
+    }
+
+    pub(super) fn strays(&self) -> Result<Vec<u32>, SegmentError> {
+        let mut reader = Reader(self.container.section("strays")?);
+        Ok(std::iter::from_fn(|| reader.number().map(|row| row as u32)).collect())
+    }
+
+    pub(super) fn rollup(&self) -> Result<Vec<(TimeNs, [u64; rollup::LEVELS])>, SegmentError> {
+        rollup::read(self.container.section("rollup")?).ok_or_else(|| self.senseless("rollup"))
+    }
+
+    pub(super) fn places(&self) -> Result<Places<'_>, SegmentError> {
+        let (times, streams, offsets) = (self.times()?, self.streams()?, self.offsets()?);
+        Ok(Places { times, streams, offsets, infos: self.infos()? })
+    }
+
+    fn ints(&self, name: &str) -> Result<Ints<'_>, SegmentError> {
+        Ints::open(self.container.section(name)?).ok_or_else(|| self.senseless(name))
+    }
+
+    fn senseless(&self, name: &str) -> SegmentError {
+        self.container.corrupt(&format!("section `{name}` does not make sense"))
+    }
+
+    /// The number of the block of a row, and the block's first row.
+    pub(super) fn block_of(&self, row: usize) -> Result<(usize, usize), SegmentError> {
+        let first_rows = self.ints("blocks/rows")?;
+        let block = first_rows.partition_point(|first| first <= row as i64).saturating_sub(1);
+        Ok((block, first_rows.get(block) as usize))
+    }
+
+    pub(super) fn block(&self, number: usize) -> Result<Arc<Block>, SegmentError> {
+        if let Some(block) = self.cache.get((self.number, number)) {
+            return Ok(block);
+        }
+        let ends = self.ints("blocks/ends")?;
+        let start = number.checked_sub(1).map_or(0, |before| ends.get(before)) as usize;
+        let blocks = self.container.unchecked_section("blocks")?;
+        let bytes = blocks.get(start..ends.get(number) as usize).ok_or_else(|| self.senseless("blocks/ends"))?;
+        let block = Block::open(bytes, self.shapes()?).map_err(|reason| self.container.corrupt(reason))?;
+        let block = Arc::new(block);
+        self.cache.put((self.number, number), &block);
+        Ok(block)
+    }
+
+    pub(super) fn read_event(&self, row: Row) -> Result<Arc<StoredEvent>, SegmentError> {
+        let row = row.0 as usize;
+        if row >= self.rows() {
+            return Err(self.container.corrupt(&format!("event {row} of {} was asked for", self.rows())));
+        }
+        let (number, first) = self.block_of(row)?;
+        let block = self.block(number)?;
+        let info = self.infos()?.get(self.streams()?.get(row) as usize).ok_or_else(|| self.senseless("column/0"))?;
+        let beside = Beside {
+            info: Arc::clone(info),
+            offset: Offset(self.offsets()?.get(row) as u64),
+            time: TimeNs(self.times()?.get(row)),
+            uuids: self.uuids()?.row(row).collect::<Vec<uuids::Uuid>>(),
+        };
+        let event = block.event(row - first, beside, self.shapes()?);
+        event.map(Arc::new).ok_or_else(|| self.senseless("blocks"))
+    }
+}
+
+/// Reads what was not read before. Two threads may read at once; one of them wins.
+fn once<T>(cell: &OnceLock<T>, read: impl FnOnce() -> Result<T, SegmentError>) -> Result<&T, SegmentError> {
+    if let Some(value) = cell.get() {
+        return Ok(value);
+    }
+    let value = read()?;
+    Ok(cell.get_or_init(|| value))
+}
