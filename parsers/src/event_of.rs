@@ -79,26 +79,25 @@ impl Maker {
         let head = piece.head.as_ref();
         let dataset = self.dataset.unwrap_or_else(|| dataset::of_event(head, bytes));
         let told = match piece.wrapper {
-            Wrapper::None => self.fill(head, dataset, bytes),
-            wrapper => self.fill_wrapped(wrapper, head, dataset, bytes),
+            Wrapper::None => self.fill(head, piece.lines, dataset, bytes),
+            wrapper => self.fill_wrapped(wrapper, piece, dataset, bytes),
         };
         let own = self.time(head, told.payload, context);
         let is_access = |h: &&Head| matches!(h.family, Family::AccessPt | Family::AccessTc);
         let printed = head.filter(is_access).and_then(|h| h.stamp.offset);
         let zone = told.zone.or_else(|| zone::of_access(printed?, context));
         self.left = Left { zone, time: own };
-        self.event = Event {
-            offset,
-            size: piece.size as u32,
-            lines: piece.lines,
-            family: head.map_or(Family::None, |h| h.family),
-            dataset,
-            level: told.level,
-            time: own.or_else(|| without_own(context)),
-            continues: piece.continues.then(|| context.cut.map_or(Continues::Generation, Continues::Event)),
-            flags: piece.flags,
-            fields: self.fields.finish(),
-        };
+        let event = &mut self.event;
+        event.offset = offset;
+        event.size = piece.size as u32;
+        event.lines = piece.lines;
+        event.family = head.map_or(Family::None, |h| h.family);
+        event.dataset = dataset;
+        event.level = told.level;
+        event.time = own.or_else(|| without_own(context));
+        event.continues = piece.continues.then(|| context.cut.map_or(Continues::Generation, Continues::Event));
+        event.flags = piece.flags;
+        event.fields = self.fields.finish();
         (&self.event, &mut self.left)
     }
 
@@ -113,7 +112,7 @@ impl Maker {
         self.times.of_stamp(&head?.stamp, context)
     }
 
-    fn fill(&mut self, head: Option<&Head>, dataset: Dataset, bytes: &[u8]) -> Told {
+    fn fill(&mut self, head: Option<&Head>, lines: u32, dataset: Dataset, bytes: &[u8]) -> Told {
         let fields = &mut self.fields;
         let Some(head) = head else {
             fields.span(FieldId::MESSAGE, trimmed(bytes, 0, bytes.len()));
@@ -136,21 +135,24 @@ impl Maker {
             }
             Family::Logfmt => Told { level: objects::logfmt(bytes, fields), ..Told::default() },
             _ => {
-                let (level, message): (Level, Span) = carbon::fill(head, bytes, fields);
+                let (level, message): (Level, Span) = carbon::fill(head, lines, bytes, fields);
                 let payload = content(head, dataset, message, bytes, fields);
-                Told { level, payload, zone: zone::of_banner(head.logger, message, bytes) }
+                // Only one logger in a thousand prints the banner; its name's last letter says so cheaply.
+                let banner = head.logger.of(bytes).last() == Some(&b'r');
+                let zone = if banner { zone::of_banner(head.logger, message, bytes) } else { None };
+                Told { level, payload, zone }
             }
         }
     }
 
     /// Fills from the inside of the lines; what is no span of the file's own bytes becomes a literal.
-    fn fill_wrapped(&mut self, wrapper: Wrapper, head: Option<&Head>, dataset: Dataset, bytes: &[u8]) -> Told {
+    fn fill_wrapped(&mut self, wrapper: Wrapper, piece: &Piece, dataset: Dataset, bytes: &[u8]) -> Told {
         let mut inside = std::mem::take(&mut self.inside);
         inside.clear();
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             wrapper.unwrap_into(line, &mut inside);
         }
-        let told = self.fill(head, dataset, &inside);
+        let told = self.fill(piece.head.as_ref(), piece.lines, dataset, &inside);
         let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |i| i + 1);
         let skip = wrapper.slice_of(&bytes[..first]);
         self.fields.unwrapped(&inside, skip.map(|skip| (skip, first - skip)));

@@ -88,6 +88,7 @@ impl Head {
 }
 
 /// The head that `line` (without its line end) is in any file, if it is one.
+#[inline]
 pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
     let line = &line[..line.len().min(WINDOW)];
     let found = match line.first()? {
@@ -124,6 +125,7 @@ const MARKERS: [&[u8]; 11] = [
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The head that `line` is as it stands, or behind a marker or a byte order mark.
+#[inline]
 fn recognise_marked(line: &[u8]) -> Option<Head> {
     recognise(line).or_else(|| {
         let skip = match line.first()? {
@@ -151,6 +153,7 @@ pub(crate) enum Fixed {
 }
 
 /// The head that `line` is in a file fixed like that.
+#[inline]
 pub(crate) fn recognise_in(line: &[u8], fixed: Fixed) -> Option<Head> {
     let window = &line[..line.len().min(WINDOW)];
     match fixed {

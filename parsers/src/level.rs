@@ -3,37 +3,42 @@
 use crate::Level;
 use crate::span::{Cursor, Span};
 
-/// The words of log4j and of java.util.logging in English. An alternation takes the first that fits, so
-/// `FINE` stands before `FINER`; what follows the word decides which one it is.
-const WORDS: [(&[u8], Level); 12] = [
-    (b"TRACE", Level::Trace),
-    (b"DEBUG", Level::Debug),
-    (b"INFO", Level::Info),
-    (b"WARN", Level::Warn),
-    (b"ERROR", Level::Error),
-    (b"FATAL", Level::Fatal),
-    (b"SEVERE", Level::Error),
-    (b"WARNING", Level::Warn),
-    (b"CONFIG", Level::Debug),
-    (b"FINE", Level::Debug),
-    (b"FINER", Level::Trace),
-    (b"FINEST", Level::Trace),
-];
+/// The level of a word of log4j or of java.util.logging in English.
+#[inline]
+fn known(word: &[u8]) -> Option<Level> {
+    Some(match word {
+        b"INFO" => Level::Info,
+        b"WARN" | b"WARNING" => Level::Warn,
+        b"ERROR" | b"SEVERE" => Level::Error,
+        b"DEBUG" | b"CONFIG" | b"FINE" => Level::Debug,
+        b"TRACE" | b"FINER" | b"FINEST" => Level::Trace,
+        b"FATAL" => Level::Fatal,
+        _ => return None,
+    })
+}
 
 /// The level that a whole word means; `Unknown` for words that are none.
+#[inline]
 pub(crate) fn of_word(word: &[u8]) -> Level {
-    match WORDS.iter().find(|(w, _)| *w == word) {
-        Some((_, level)) => *level,
-        None => foreign(word).unwrap_or_else(|| localised(word)),
+    known(word).or_else(|| foreign(word)).unwrap_or_else(|| localised(word))
+}
+
+/// Whether `word` is the name events carry for its level anyway.
+#[inline]
+pub(crate) fn is_canonical(word: &[u8], level: Level) -> bool {
+    match level {
+        Level::Unknown => false,
+        Level::Trace => word == b"TRACE",
+        Level::Debug => word == b"DEBUG",
+        Level::Info => word == b"INFO",
+        Level::Warn => word == b"WARN",
+        Level::Error => word == b"ERROR",
+        Level::Fatal => word == b"FATAL",
     }
 }
 
-/// Whether `word` is the name events carry for `level` anyway.
-pub(crate) fn is_canonical(word: &[u8], level: Level) -> bool {
-    level != Level::Unknown && WORDS[..6].iter().any(|(w, l)| *l == level && *w == word)
-}
-
-/// Takes any blanks and a level word that a blank, the line's end or `after` follows.
+/// Takes any blanks and a level word that a blank, the line's end or something else than a capital follows.
+#[inline]
 pub(crate) fn take(c: &mut Cursor<'_>) -> Option<Span> {
     let mut t = *c;
     t.blanks();
@@ -41,10 +46,7 @@ pub(crate) fn take(c: &mut Cursor<'_>) -> Option<Span> {
     while t.peek().is_some_and(|b| b.is_ascii_uppercase()) {
         t.at += 1;
     }
-    let word = &t.line[from..t.at];
-    if !WORDS.iter().any(|(w, _)| *w == word) {
-        return None;
-    }
+    known(&t.line[from..t.at])?;
     *c = t;
     Some(Span::new(from, t.at))
 }

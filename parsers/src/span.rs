@@ -27,6 +27,9 @@ impl Span {
     }
 }
 
+/// Up to there a closing bracket is looked for byte by byte.
+const SHORT_BYTES: usize = 8;
+
 /// A place in a line. Every step either moves it past what it asked for or leaves it where it was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cursor<'a> {
@@ -39,15 +42,18 @@ impl<'a> Cursor<'a> {
         Cursor { line, at }
     }
 
+    #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.line.get(self.at..).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.line.get(self.at).copied()
     }
 
     /// Passes over `text`, if it stands here.
+    #[inline]
     pub(crate) fn take(&mut self, text: &[u8]) -> bool {
         let found = self.rest().starts_with(text);
         if found {
@@ -57,6 +63,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over one byte, if it stands here.
+    #[inline]
     pub(crate) fn take_byte(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
@@ -71,12 +78,16 @@ impl<'a> Cursor<'a> {
     }
 
     /// The inside of `open … close`, which holds no `close`.
+    #[inline]
     pub(crate) fn enclosed(&mut self, open: u8, close: u8) -> Option<Span> {
         if self.peek() != Some(open) {
             return None;
         }
         let inside = self.at + 1;
-        let end = inside + memchr::memchr(close, &self.line[inside..])?;
+        let rest = &self.line[inside..];
+        // Most brackets are empty or short; for them the search costs more than the look.
+        let short = rest.iter().take(SHORT_BYTES).position(|b| *b == close);
+        let end = inside + short.or_else(|| memchr::memchr(close, rest))?;
         self.at = end + 1;
         Some(Span::new(inside, end))
     }

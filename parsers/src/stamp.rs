@@ -112,7 +112,55 @@ pub(crate) fn offset(c: &mut Cursor<'_>, stamp: &mut Stamp) {
 }
 
 /// The inside of the brackets of most Carbon heads: date, blank or `T`, clock, fraction, maybe an offset.
+#[inline]
 pub(crate) fn bracketed(c: &mut Cursor<'_>) -> Option<Stamp> {
+    let rest = c.rest();
+    if !rest.starts_with(b"[20") {
+        return None;
+    }
+    if let Some(stamp) = usual(rest) {
+        c.at += USUAL_BYTES;
+        return Some(stamp);
+    }
+    unusual(c)
+}
+
+/// `[yyyy-MM-dd HH:mm:ss,SSS]`
+const USUAL_BYTES: usize = 25;
+
+/// The form that nearly all heads have, all its bytes checked at once.
+#[inline]
+fn usual(rest: &[u8]) -> Option<Stamp> {
+    let b: &[u8; USUAL_BYTES] = rest.first_chunk()?;
+    let signs = (b[5] ^ b'-') | (b[8] ^ b'-') | (b[14] ^ b':') | (b[17] ^ b':') | (b[24] ^ b']');
+    if signs != 0 || !matches!(b[11], b' ' | b'T') || !matches!(b[20], b',' | b'.') {
+        return None;
+    }
+    let mut most = 0;
+    let mut digit = |at: usize| {
+        let d = b[at].wrapping_sub(b'0');
+        most = most.max(d);
+        u32::from(d)
+    };
+    let year = 2000 + digit(3) * 10 + digit(4);
+    let (month, day) = (digit(6) * 10 + digit(7), digit(9) * 10 + digit(10));
+    let (hour, minute) = (digit(12) * 10 + digit(13), digit(15) * 10 + digit(16));
+    let second = digit(18) * 10 + digit(19);
+    let milliseconds = digit(21) * 100 + digit(22) * 10 + digit(23);
+    if most > 9 {
+        return None;
+    }
+    Some(Stamp {
+        day: day_of(year, month, day),
+        dated: true,
+        second: hour * 3600 + minute * 60 + second.min(59),
+        nanos: milliseconds * 1_000_000,
+        offset: None,
+        valid: hour < 24 && minute < 60 && second < 61,
+    })
+}
+
+fn unusual(c: &mut Cursor<'_>) -> Option<Stamp> {
     let mut t = *c;
     if !t.take_byte(b'[') {
         return None;

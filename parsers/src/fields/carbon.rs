@@ -5,9 +5,9 @@ use crate::head::Head;
 use crate::span::{Cursor, Span};
 use crate::{Family, FieldId, Level, level};
 
-/// Adds the fields of an event with such a head; gives the level and the span of the message.
-pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) -> (Level, Span) {
-    let wrapped = wrapped(head, bytes);
+/// Adds the fields of an event of that many lines with such a head; gives the level and the span of the message.
+pub(crate) fn fill(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -> (Level, Span) {
+    let wrapped = if head.logger.is_empty() { wrapped(head, bytes) } else { None };
     let head = wrapped.as_ref().unwrap_or(head);
     let word = head.level.of(bytes);
     let level = level::of_word(word);
@@ -22,7 +22,7 @@ pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) -> (Level, Sp
     fields.span(FieldId::USER_NAME, head.user);
     fields.span(FieldId::SERVER_NAME, head.server);
     fields.span(FieldId::CORRELATION_ID, head.correlation);
-    let (message, repeats_logger) = message(head, bytes, fields);
+    let (message, repeats_logger) = message(head, lines, bytes, fields);
     // The second bracket of log4j1 is the server's name; its layouts print two blanks, or the logger twice.
     let log4j1 = repeats_logger || bytes.get(head.message as usize) == Some(&b' ');
     fields.span(if log4j1 { FieldId::SERVER_NAME } else { FieldId::APP }, head.app);
@@ -33,7 +33,7 @@ pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) -> (Level, Sp
 
 /// A head that a mail program or terminal broke after the level: the logger stands on the second line.
 fn wrapped(head: &Head, bytes: &[u8]) -> Option<Head> {
-    if !head.logger.is_empty() || head.family != Family::Tid {
+    if head.family != Family::Tid {
         return None;
     }
     let rest = &bytes[head.message as usize..];
@@ -45,10 +45,9 @@ fn wrapped(head: &Head, bytes: &[u8]) -> Option<Head> {
 }
 
 /// Finds the stack, if there is one, and the message before it; tells whether the logger stood behind it once more.
-fn message(head: &Head, bytes: &[u8], fields: &mut Fields) -> (Span, bool) {
+fn message(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -> (Span, bool) {
     let from = head.message as usize;
-    let newline = memchr::memchr(b'\n', bytes.get(from..).unwrap_or_default()).map_or(bytes.len(), |i| from + i + 1);
-    let stack = if newline < bytes.len() { exception::find(bytes, from, bytes.len(), fields) } else { None };
+    let stack = if lines > 1 { exception::find(bytes, from, bytes.len(), fields) } else { None };
     let end = stack.map_or(bytes.len(), |s| s.start);
     let whole = trimmed(bytes, from, end);
     let message = without_logger(whole, head.logger, bytes);

@@ -9,6 +9,7 @@ use crate::level;
 use crate::span::{Cursor, Span};
 use crate::stamp;
 
+#[inline]
 pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
     let mut c = Cursor::new(line, 5);
     if let Some(stamp) = stamp::bracketed(&mut c) {
@@ -38,6 +39,7 @@ pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
 }
 
 /// `LVL {logger} - ` right after the time.
+#[inline]
 fn launch(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     head.level = level::take(&mut c)?;
     logger(&mut c, &mut head)?;
@@ -45,6 +47,7 @@ fn launch(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
 }
 
 /// After the time of `tid-short` and `tid-is-audit`.
+#[inline]
 fn short(c: Cursor<'_>, mut head: Head) -> Option<Head> {
     if let Some(correlation) = is_bracket(c) {
         let mut t = Cursor::new(c.line, correlation.end() + 1);
@@ -62,6 +65,7 @@ fn short(c: Cursor<'_>, mut head: Head) -> Option<Head> {
 }
 
 /// After the time of `tid` and `tid-is`; `other` is the second bracket: an app, or the server of log4j1.
+#[inline]
 fn full(c: Cursor<'_>, mut head: Head, other: Span) -> Option<Head> {
     if let Some(correlation) = is_bracket(c) {
         let mut t = Cursor::new(c.line, correlation.end() + 1);
@@ -83,15 +87,34 @@ fn full(c: Cursor<'_>, mut head: Head, other: Span) -> Option<Head> {
 }
 
 /// `LVL` and the line's end (copies that were wrapped), or `LVL {logger} - `.
+#[inline]
 fn after_tenant(c: Cursor<'_>, mut head: Head) -> Option<Head> {
     let mut t = c;
-    if let Some(level) = level::take(&mut t).filter(|_| t.at == t.line.len()) {
-        head.level = level;
-        head.message = t.at as u32;
-        return Some(head);
+    // The usual words first; a word that is none of them may be one of another language.
+    match level::take(&mut t) {
+        Some(level) if t.at == t.line.len() => {
+            head.level = level;
+            head.message = t.at as u32;
+            return Some(head);
+        }
+        Some(level) if t.peek() == Some(b' ') => head.level = level,
+        _ => {
+            t = c;
+            head.level = level::take_any(&mut t)?;
+        }
     }
+    let any = t;
+    if let Some(found) = after_level(t, head) {
+        return Some(found);
+    }
+    // `INFO MORE {…}`: several words.
     t = c;
     head.level = level::take_any(&mut t)?;
+    if t.at == any.at { None } else { after_level(t, head) }
+}
+
+#[inline]
+fn after_level(mut t: Cursor<'_>, mut head: Head) -> Option<Head> {
     logger(&mut t, &mut head)?;
     dash_maybe_blank(&mut t, &mut head)
 }
@@ -119,6 +142,7 @@ pub(crate) fn tenant_text(c: &mut Cursor<'_>, head: &mut Head) -> Option<()> {
 }
 
 /// ` [correlation id]` and nothing taken, when it stands here.
+#[inline]
 fn is_bracket(c: Cursor<'_>) -> Option<Span> {
     let mut t = c;
     t.take_byte(b' ').then_some(())?;
@@ -126,6 +150,7 @@ fn is_bracket(c: Cursor<'_>) -> Option<Span> {
 }
 
 /// ` {logger}`.
+#[inline]
 pub(crate) fn logger(c: &mut Cursor<'_>, head: &mut Head) -> Option<()> {
     let mut t = *c;
     if !t.take_byte(b' ') {
@@ -137,12 +162,14 @@ pub(crate) fn logger(c: &mut Cursor<'_>, head: &mut Head) -> Option<()> {
 }
 
 /// ` - ` with or without its first blank.
+#[inline]
 fn dash_maybe_blank(c: &mut Cursor<'_>, head: &mut Head) -> Option<Head> {
     c.take_byte(b' ');
     dash(c, head, b"- ")
 }
 
 /// `text`, after which the message begins.
+#[inline]
 pub(crate) fn dash(c: &mut Cursor<'_>, head: &mut Head, text: &[u8]) -> Option<Head> {
     c.take(text).then(|| {
         head.message = c.at as u32;
