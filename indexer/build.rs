@@ -38,7 +38,7 @@ fn row(table: &mut String, dist: &Path, file: &Path) {
     let brotli = if packed.is_file() { format!("Some(include_bytes!({:?}))", packed.display().to_string()) } else { "None".to_owned() };
     let kind = kind(file).unwrap_or_default();
     let bytes = file.display().to_string();
-    let _ = writeln!(
+    let _written = writeln!(
         table,
         "    Built {{ path: {:?}, kind: {kind:?}, bytes: include_bytes!({bytes:?}), brotli: {brotli} }},",
         format!("/{name}")

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 pub(super) fn event(out: &mut String, event: &StoredEvent, raw: bool) {
     let mut all: Vec<(&str, FieldValue<'_>)> = Vec::with_capacity(32);
     fields::fields(event, &mut |name, value| all.push((name, value)));
-    let _ = write!(out, "{{\"id\":\"{}\"", event.id());
+    let _written = write!(out, "{{\"id\":\"{}\"", event.id());
     for (i, (name, first)) in all.iter().enumerate() {
         if all[..i].iter().any(|(earlier, _)| earlier == name) {
             continue;
@@ -50,7 +50,7 @@ fn value(out: &mut String, value: &FieldValue<'_>) {
     match value {
         FieldValue::Text(words) => text(out, words),
         FieldValue::Int(number) => {
-            let _ = write!(out, "{number}");
+            let _written = write!(out, "{number}");
         }
         FieldValue::Time(time) => text(out, &fields::rfc3339(*time)),
         FieldValue::True => out.push_str("true"),
@@ -74,7 +74,7 @@ pub(super) fn text(out: &mut String, text: &str) {
         out.push_str(&text[from..at]);
         from = at + 1;
         if escape.is_empty() {
-            let _ = write!(out, "\\u{byte:04x}");
+            let _written = write!(out, "\\u{byte:04x}");
         } else {
             out.push_str(escape);
         }

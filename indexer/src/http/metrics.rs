@@ -88,7 +88,7 @@ impl Endpoint {
         for (kind, rows) in [("counter", &counters[..]), ("gauge", &gauges[..])] {
             for (name, help, value) in rows {
                 let name = format!("carbontrail_indexer_{name}");
-                let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
+                let _written = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n");
             }
         }
         text

@@ -189,7 +189,7 @@ fn events(asked: &Asked, events: &[Arc<StoredEvent>], raw: bool, rest: &Value) -
     }
     out.push(']');
     for (name, value) in rest.as_object().into_iter().flatten() {
-        let _ = write!(out, ",\"{name}\":{value}");
+        let _written = write!(out, ",\"{name}\":{value}");
     }
     out.push('}');
     json_text(out)

@@ -67,7 +67,7 @@ impl Reading {
                             self.follow.take(&batch, &|change| subscription.is_mine(change), &mut out);
                         }
                         Announced::Dropped(count) => {
-                            let _ = write!(out, "event: dropped\ndata: {{\"count\":{count}}}\n\n");
+                            let _written = write!(out, "event: dropped\ndata: {{\"count\":{count}}}\n\n");
                         }
                     }
                     if !out.is_empty() {
@@ -147,7 +147,7 @@ impl Follow {
 }
 
 fn remove(id: EventId, out: &mut String) {
-    let _ = write!(out, "event: remove\ndata: {{\"id\":\"{id}\"}}\n\n");
+    let _written = write!(out, "event: remove\ndata: {{\"id\":\"{id}\"}}\n\n");
 }
 
 #[cfg(test)]

@@ -60,6 +60,15 @@ pub struct Page {
     pub copies_left_out: u64,
 }
 
+/// Events of a page.
+struct Fetched {
+    events: Vec<Arc<StoredEvent>>,
+    /// Place of the last one.
+    last: Option<Place>,
+    /// Candidates are left that did not fit.
+    cut: bool,
+}
+
 /// A hit and where it comes from; the greatest is the worst of its order.
 #[derive(Debug)]
 struct Candidate {
@@ -186,7 +195,7 @@ impl Engine {
         }
         let full = candidates.len() > request.limit;
         candidates.truncate(request.limit);
-        let (events, last, cut) = self.fetch(&sources, candidates, request)?;
+        let Fetched { events, last, cut } = self.fetch(&sources, candidates, request)?;
         let end = if cut || full { last } else { unseen.map(|unseen| later(order, unseen, after)) };
         let copies = self.copies_until(&sources, ready, order, after, end, budget, &mut missing)?;
         let page = Page { events, cursor: None, complete: missing.0.is_none(), copies_left_out: copies };
@@ -199,7 +208,7 @@ impl Engine {
         sources: &[Source<'_>],
         candidates: Vec<Candidate>,
         request: &PageRequest,
-    ) -> Result<(Vec<Arc<StoredEvent>>, Option<Place>, bool), EngineError> {
+    ) -> Result<Fetched, EngineError> {
         let (mut events, mut last, mut bytes) = (Vec::with_capacity(candidates.len()), None, 0);
         for candidate in candidates {
             let event = match candidate.event {
@@ -208,12 +217,12 @@ impl Engine {
             };
             bytes += answer_bytes(&event, request.with_raw);
             if bytes > self.limits.page_bytes && !events.is_empty() {
-                return Ok((events, last, true));
+                return Ok(Fetched { events, last, cut: true });
             }
             last = Some(candidate.place);
             events.push(event);
         }
-        Ok((events, last, false))
+        Ok(Fetched { events, last, cut: false })
     }
 
     /// How many copies lie between the places where the page begins and ends.

@@ -136,10 +136,10 @@ impl<'s> Block<'s> {
         for (i, (place, row)) in places.enumerate() {
             let Some(event) = self.row(row) else { continue };
             bytes += event.raw.len() as u64;
-            if i % STRIDE == 0 {
-                if let Err(why) = budget.spend(std::mem::take(&mut bytes)) {
-                    return Ended::Exhausted { why, reached };
-                }
+            if i % STRIDE == 0
+                && let Err(why) = budget.spend(std::mem::take(&mut bytes))
+            {
+                return Ended::Exhausted { why, reached };
             }
             if question.matcher.matches(event) && visit(Hit { place, row, event: Some(Arc::clone(event)) }).is_break() {
                 return Ended::Stopped;
@@ -217,10 +217,10 @@ impl Segment for Block<'_> {
     fn fields(&self, budget: &Budget) -> Result<Tally<BTreeMap<String, u64>>, SegmentError> {
         let mut counts: BTreeMap<String, u64> = BTreeMap::new();
         for (i, event) in self.events.iter().enumerate() {
-            if i % STRIDE == 0 {
-                if let Err(why) = budget.spend(0) {
-                    return Ok(Tally { value: counts, exhausted: Some(why) });
-                }
+            if i % STRIDE == 0
+                && let Err(why) = budget.spend(0)
+            {
+                return Ok(Tally { value: counts, exhausted: Some(why) });
             }
             let mut names: Vec<&str> = Vec::new();
             crate::query::fields::fields(event, &mut |name, _| {

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 /// Different values of a field told apart while counting.
 const DISTINCT_MAX: usize = 50_000;
 
+/// What was found, and why a part of it is missing.
+type Worked<T> = Result<(T, Option<Exhausted>), EngineError>;
+
 /// A number, and what it leaves out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counted<T> {
@@ -174,7 +177,7 @@ impl Engine {
         scope: &Scope,
         ask: &Ask,
         budget: &Budget,
-        work: &mut dyn FnMut(&[Source<'_>], &Ready) -> Result<(T, Option<Exhausted>), EngineError>,
+        work: &mut dyn FnMut(&[Source<'_>], &Ready) -> Worked<T>,
     ) -> Result<Counted<T>, EngineError> {
         let ready = self.ready(ask, self.now())?;
         let snapshot = self.snapshot();
@@ -196,7 +199,7 @@ fn count(
     sources: &[Source<'_>],
     question: &Question<'_>,
     budget: &Budget,
-) -> Result<(u64, Option<Exhausted>), EngineError> {
+) -> Worked<u64> {
     let (mut count, mut missing) = (0, Missing::default());
     for source in sources {
         let part = source.segment().count(question, budget)?;
