@@ -295,8 +295,13 @@ impl StoreCore {
         self.waiting.events.extend(events.into_iter().map(|(partition, event)| (partition, position, event)));
     }
 
-    /// Makes durable, visible and answered what waits.
+    /// Makes durable, visible and answered what waits, and lets newest lines that are due leave memory.
     fn sync(&mut self, out: &mut Vec<StoreOutput>) {
+        self.sync_log(out);
+        self.flush_due(out);
+    }
+
+    fn sync_log(&mut self, out: &mut Vec<StoreOutput>) {
         if self.failed.is_some() {
             return;
         }
@@ -310,7 +315,6 @@ impl StoreCore {
             Err(error) => return self.fail(format!("the write-ahead log cannot be made durable: {error}"), out),
         }
         self.settle(out);
-        self.flush_due(out);
     }
 
     /// What waits is durable: shows it and lets the answers out.
@@ -373,8 +377,10 @@ impl StoreCore {
 
     fn tick(&mut self, out: &mut Vec<StoreOutput>) {
         self.watch_clock();
-        self.sync(out);
+        self.sync_log(out);
+        // Before the flush: what goes need not become a segment first.
         self.retain(out);
+        self.flush_due(out);
         self.cut_wal(out);
         self.remove_leftovers();
     }

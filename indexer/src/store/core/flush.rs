@@ -24,6 +24,9 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 impl StoreCore {
     /// Seals the newest lines that are due. Everything that was taken is durable.
     pub(super) fn flush_due(&mut self, out: &mut Vec<StoreOutput>) {
+        if self.failed.is_some() {
+            return;
+        }
         let (now, config) = (self.outside.clock.monotonic(), &self.config);
         let all = self.flushing || self.wal_bytes() >= config.wal_bytes;
         let is_due = |partition: &Partition| {

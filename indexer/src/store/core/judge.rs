@@ -218,6 +218,7 @@ impl Judge<'_> {
 
     fn open_record(&self, info: StreamInfo, open: &Open) -> Record {
         let (environment, epoch) = (Arc::clone(self.environment), self.epoch);
+        let info = Box::new(info);
         self.record(Happening::Open { environment, epoch, info, base: open.base, context: open.context.clone() })
     }
 

@@ -87,7 +87,7 @@ impl StoreCore {
         let refused = matches!(self.change(record, Verdict::Gone), Verdict::Refused(_));
         self.waiting.request_changes = false;
         if !refused {
-            self.sync(out);
+            self.sync_log(out);
         }
     }
 

@@ -250,7 +250,7 @@ impl OtherSpan {
             (Some(self), None)
         } else {
             let before = (self.from < from).then(|| OtherSpan { to: from, ..self.clone() });
-            let after = (to < self.to).then(|| OtherSpan { from: to, ..self });
+            let after = (to < self.to).then_some(OtherSpan { from: to, ..self });
             (before, after)
         };
         first.into_iter().chain(second)

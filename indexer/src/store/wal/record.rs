@@ -23,7 +23,7 @@ pub(crate) enum Happening {
     /// A shipper started and got an epoch.
     Hello { agent: AgentId, epoch: Epoch, host_id: String, host_name: String },
     /// A stream was opened, or opened again with other facts.
-    Open { environment: Arc<str>, epoch: Epoch, info: StreamInfo, base: Offset, context: Bytes },
+    Open { environment: Arc<str>, epoch: Epoch, info: Box<StreamInfo>, base: Offset, context: Bytes },
     /// Ranges of a stream were settled; its mark moves to their end.
     Ranges { environment: Arc<str>, stream: StreamId, epoch: Epoch, ranges: Vec<TakenRange> },
     /// Dead ranges became events.
@@ -225,7 +225,7 @@ pub(crate) fn decode(bytes: Vec<u8>) -> Result<Record, Unreadable> {
         2 => Happening::Open {
             environment: r.text()?.into(),
             epoch: r.epoch()?,
-            info: r.info()?,
+            info: Box::new(r.info()?),
             base: r.offset()?,
             context: r.bytes()?,
         },

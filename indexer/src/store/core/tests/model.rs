@@ -324,7 +324,7 @@ impl Game {
             self.play(op);
             if self.is_down() {
                 // Half of the deaths are power cuts: decided by what is at hand.
-                self.restart(self.next_ticket % 2 == 0);
+                self.restart(self.next_ticket.is_multiple_of(2));
             }
             self.check();
         }
