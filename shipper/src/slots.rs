@@ -169,6 +169,17 @@ impl Slots {
         }
     }
 
+    /// A first start: sets the second slot's space aside, and writes the first one.
+    ///
+    /// # Errors
+    /// What the file system said; the folder may be opened again as a new one.
+    pub(crate) fn begin(&mut self, snapshot: &[Vec<u8>]) -> io::Result<()> {
+        write_whole(&*self.files, &slot_path(&self.folder, 1), &vec![0; self.bytes_min as usize])?;
+        self.turn(snapshot)?;
+        self.poisoned = false;
+        Ok(())
+    }
+
     fn read(&self, slot: usize) -> Result<Read, OpenError> {
         let path = slot_path(&self.folder, slot);
         let bytes = match self.files.read_whole(&path, SLOT_BYTES_MAX) {
@@ -176,6 +187,9 @@ impl Slots {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Missing),
             Err(source) => return Err(OpenError::Io { what: "read state file", path, source }),
         };
+        if bytes.iter().take(HEADER).all(|b| *b == 0) {
+            return Ok(Read::Missing); // set aside, never used
+        }
         if bytes.starts_with(MAGIC)
             && let Some(found) = u32_at(&bytes, 8)
             && found > VERSION
@@ -195,7 +209,9 @@ impl Slots {
         self.current = slot;
         self.sequence = image.sequence;
         self.end = image.end;
-        self.poisoned = false;
+        // What was read may stand in the page cache alone, after a sync that failed in the process before:
+        // the first write is a whole snapshot into the other slot.
+        self.poisoned = true;
         Ok(())
     }
 
@@ -221,7 +237,8 @@ impl Slots {
         let result = if self.poisoned || self.end + self.pending.len() as u64 > self.capacity {
             self.turn(&snapshot())
         } else {
-            self.write_pending()
+            // The other slot may work where this one does not.
+            self.write_pending().or_else(|_| self.turn(&snapshot()))
         };
         self.pending.clear();
         self.poisoned = result.is_err();

@@ -58,6 +58,8 @@ pub(crate) struct Stream {
     pub(crate) shown: Option<(Offset, u32)>,
     /// Where `--until-idle` ends.
     pub(crate) target: Option<u64>,
+    /// It comes from the state files.
+    pub(crate) loaded: bool,
     /// The record of the stream is in the state files.
     pub(crate) durable: bool,
     /// The id could be computed again alike if the record were lost.
@@ -91,6 +93,7 @@ impl Stream {
             error: None,
             shown: None,
             target: None,
+            loaded: false,
             durable: false,
             repeatable: false,
             suspect: false,

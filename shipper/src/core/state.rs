@@ -23,6 +23,8 @@ pub(super) struct Journal {
     pub(super) next_commit: Duration,
     /// The last write failed; not tried again before `next_commit`.
     pub(super) failed: bool,
+    /// What was loaded was written once by this process, and synced: it does not stand in a cache alone.
+    proven: bool,
     unsaved: BTreeSet<StreamId>,
 }
 
@@ -93,7 +95,7 @@ impl ShipperCore {
             }
             let busy = kept.phase == Phase::Following || kept.phase == Phase::Detached;
             let mut stream = Stream::new(kept, self.now);
-            stream.durable = true;
+            stream.loaded = true;
             self.streams.insert(id, stream);
             if busy {
                 self.active.insert(id);
@@ -101,7 +103,10 @@ impl ShipperCore {
         }
         if self.scans.first_start {
             // The agent's id must be durable before anything is said in its name.
-            self.slots.sync(|| snapshot(&self.agent, &self.outside, &self.streams))?;
+            self.slots.begin(&snapshot(&self.agent, &self.outside, &self.streams))?;
+        } else {
+            self.journal.wants_sync = true;
+            self.journal.must_sync = true;
         }
         Ok(())
     }
@@ -165,6 +170,7 @@ impl ShipperCore {
                 self.journal.wants_sync = false;
                 self.journal.must_sync = false;
                 self.journal.failed = false;
+                self.journal.proven = true;
                 self.streams.values_mut().for_each(|s| s.durable = true);
                 true
             }
@@ -175,6 +181,10 @@ impl ShipperCore {
                         Importance::Error,
                         format!("failed to write state in `{folder}`: {error}; shipping goes on, idle events stay open until it works again"),
                     );
+                }
+                if !self.journal.proven && error.kind() == io::ErrorKind::StorageFull {
+                    // Not writing anew does not make doubtful what was read; a failed sync would.
+                    self.streams.values_mut().filter(|s| s.loaded).for_each(|s| s.durable = true);
                 }
                 self.journal.failed = true;
                 self.journal.next_commit = self.now + RETRY;

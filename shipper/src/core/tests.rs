@@ -1,5 +1,6 @@
 //! Tests of the core against a simulated host.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod exactly_once;
 mod following;
 mod world;

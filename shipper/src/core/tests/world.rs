@@ -17,7 +17,7 @@ pub(super) const LOGS: &str = "/logs";
 const STATE: &str = "/state";
 
 /// One stream as the stand-in knows it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Row {
     pub(super) open: Open,
     pub(super) mark: Offset,
@@ -62,7 +62,7 @@ pub(super) struct Indexer {
 }
 
 impl Indexer {
-    fn handle(&mut self, request: &Request) -> Answer {
+    pub(super) fn handle(&mut self, request: &Request) -> Answer {
         let current = *self.epochs.entry(request.agent).or_default();
         let mine = Epoch { incarnation: self.incarnation, number: current };
         let verdicts = request
@@ -79,7 +79,7 @@ impl Indexer {
                 Message::Open(open) => self.open(open),
                 Message::Ranges(ranges) => self.ranges(ranges),
                 Message::Provisional(p) => {
-                    let row = self.rows.get_mut(&p.stream).expect("opened");
+                    let Some(row) = self.rows.get_mut(&p.stream) else { return Verdict::Refused(Refusal::NotOpen) };
                     let taken = row.mark == p.event.offset;
                     if taken {
                         assert!(p.event.flags.has(Flags::PROVISIONAL));
@@ -88,7 +88,8 @@ impl Indexer {
                     Verdict::Provisional { taken }
                 }
                 Message::Gone(id) => {
-                    self.rows.get_mut(id).expect("opened").gone = true;
+                    let Some(row) = self.rows.get_mut(id) else { return Verdict::Refused(Refusal::NotOpen) };
+                    row.gone = true;
                     Verdict::Gone
                 }
                 Message::Replay(_) | Message::Ledger(_) => unreachable!("not sent yet"),
