@@ -6,11 +6,10 @@ use super::plan::{Marks, Node, plan};
 use super::reader::EmbeddedSegment;
 use super::rollup;
 use crate::event::StoredEvent;
-use crate::query::Query;
 use crate::query::fields::level_name;
 use crate::store::segment::{
     Bucket, Budget, Ended, Exhausted, Facet, FacetRequest, Hit, Order, Place, Question, Row, Segment, SegmentError,
-    SegmentMeta, Tally, each_value,
+    SegmentMeta, Tally, Window, each_value,
 };
 use parsers::{Level, Offset, TimeNs};
 use std::collections::BTreeMap;
@@ -263,18 +262,20 @@ impl Segment for EmbeddedSegment {
         by: Option<&str>,
         budget: &Budget,
     ) -> Result<Tally<Vec<Bucket>>, SegmentError> {
-        if let Some(buckets) = self.rolled_up(question, bounds, by)? {
-            return Ok(Tally { value: buckets, exhausted: None });
-        }
         let window = question.window.inside(bounds);
         let question = Question { window, ..*question };
+        let mut work = Work::new(self, &question, budget)?;
+        if matches!(work.root, Node::All)
+            && let Some(buckets) = self.rolled_up(window, bounds, by)?
+        {
+            return Ok(Tally { value: buckets, exhausted: None });
+        }
         let rows = self.window_rows(&question)?;
         let times = self.times()?;
         // Row at which each bound stands: bucket i is rows ends[i + 1]..ends[i].
         let ends: Vec<usize> = bounds.iter().map(|bound| times.partition_point(|time| time >= bound.0)).collect();
         let mut buckets = vec![Bucket::default(); bounds.len().saturating_sub(1)];
         let mut counter = by.map(|field| Counter::new(self, field)).transpose()?;
-        let mut work = Work::new(self, &question, budget)?;
         let exhausted = work.each_chunk(&rows, &mut |from, bits| {
             let to = (from + CHUNK).min(rows.end);
             // The newest bucket that reaches into the chunk, then older ones.
@@ -338,15 +339,15 @@ impl Segment for EmbeddedSegment {
 }
 
 impl EmbeddedSegment {
-    /// A histogram from minutes × levels alone, if it can be had from there.
-    fn rolled_up(&self, question: &Question<'_>, bounds: &[TimeNs], by: Option<&str>) -> Result<Option<Vec<Bucket>>, SegmentError> {
+    /// A histogram of everything in `window` from minutes × levels alone, if it can be had from there.
+    fn rolled_up(&self, window: Window, bounds: &[TimeNs], by: Option<&str>) -> Result<Option<Vec<Bucket>>, SegmentError> {
         let (oldest, newest) = (TimeNs(self.meta.time_min_ns), TimeNs(self.meta.time_max_ns));
         // A bound of the window that no event lies behind does not matter.
-        let from = question.window.from.filter(|&from| from > oldest);
-        let to = question.window.to.filter(|&to| to <= newest);
+        let from = window.from.filter(|&from| from > oldest);
+        let to = window.to.filter(|&to| to <= newest);
         let inner = bounds.iter().copied().filter(|&bound| bound > oldest && bound <= newest);
         let fits = rollup::fits(inner.chain(from).chain(to));
-        if *question.matcher.query() != Query::All || by.is_some_and(|field| field != "log.level") || !fits {
+        if by.is_some_and(|field| field != "log.level") || !fits {
             return Ok(None);
         }
         if by.is_some() && self.column("log.level")?.is_none() {
@@ -357,7 +358,7 @@ impl EmbeddedSegment {
         for (minute, counts) in self.rollup()? {
             // The minute as a whole lies on one side of every bound; its part that has events may begin later.
             let moment = TimeNs(minute.0.max(oldest.0));
-            if !question.window.contains(moment) {
+            if !window.contains(moment) {
                 continue;
             }
             let at = bounds.partition_point(|&bound| bound <= moment);
