@@ -110,10 +110,10 @@ impl<K: std::hash::Hash + Eq> Interner<K> {
 
 /// How a field's section begins.
 #[derive(Clone, Copy)]
-enum Known {
-    ByNothing = 0,
-    ByColumn = 1,
-    ByHash = 2,
+enum KnownBy {
+    Nothing = 0,
+    Column = 1,
+    Hash = 2,
 }
 
 /// The columns of a segment being built.
@@ -152,7 +152,7 @@ impl Sections {
 
     /// A field whose values are those of the first event of each ordinal. None at all: no section.
     fn field(&mut self, name: &str, column: u64, events: &[Arc<StoredEvent>], first_rows: &[u32]) {
-        let mut out = vec![Known::ByColumn as u8];
+        let mut out = vec![KnownBy::Column as u8];
         varint::put(&mut out, column);
         let mut any = false;
         for &row in first_rows {
@@ -170,7 +170,7 @@ impl Sections {
         }
     }
 
-    fn wide_field(&mut self, name: &str, known: Known, rows: u64) {
+    fn wide_field(&mut self, name: &str, known: KnownBy, rows: u64) {
         let mut out = vec![known as u8];
         varint::put(&mut out, rows);
         self.fields.insert(name.to_owned(), out);
@@ -206,13 +206,13 @@ pub(super) fn build(events: &[Arc<StoredEvent>], out: &mut Writer) -> Built {
     }
     let parsed = Parsed::of(events);
     if parsed.by_id.contains_key(&FieldId::SERVICE_TYPE) || OF_PRODUCT.iter().any(|name| taken(name)) {
-        OF_PRODUCT.iter().for_each(|name| sections.wide_field(name, Known::ByNothing, events.len() as u64));
+        OF_PRODUCT.iter().for_each(|name| sections.wide_field(name, KnownBy::Nothing, events.len() as u64));
     } else {
         OF_PRODUCT.iter().for_each(|name| sections.field(name, stream_column, events, &streams.first_rows));
     }
     let wide = parsed.into_sections(events, &labels, &mut sections);
     for name in labels.iter().filter(|name| is_other(name)) {
-        sections.wide_field(name, Known::ByNothing, events.len() as u64);
+        sections.wide_field(name, KnownBy::Nothing, events.len() as u64);
     }
     loose_fields(events, &mut sections);
     sections.finish(out);
@@ -248,11 +248,11 @@ fn labels(events: &[Arc<StoredEvent>], first_rows: &[u32]) -> BTreeSet<String> {
 
 fn loose_fields(events: &[Arc<StoredEvent>], sections: &mut Sections) {
     for name in LOOSE.iter().filter(|&&name| name != "wso2.continues") {
-        sections.wide_field(name, Known::ByNothing, events.len() as u64);
+        sections.wide_field(name, KnownBy::Nothing, events.len() as u64);
     }
     let continued = events.iter().filter(|event| event.body.continues.is_some()).count();
     if continued > 0 {
-        sections.wide_field("wso2.continues", Known::ByNothing, continued as u64);
+        sections.wide_field("wso2.continues", KnownBy::Nothing, continued as u64);
     }
 }
 
@@ -332,7 +332,7 @@ impl<'e> Parsed<'e> {
             if hashed {
                 wide.insert(id);
             }
-            sections.wide_field(name, if hashed { Known::ByHash } else { Known::ByNothing }, field.present);
+            sections.wide_field(name, if hashed { KnownBy::Hash } else { KnownBy::Nothing }, field.present);
         }
         wide
     }
@@ -419,9 +419,9 @@ pub(super) fn open<'a>(container: &'a Container, field: &str) -> Result<FieldCol
     let mut reader = Reader(container.section(&name)?);
     let [known] = reader.array().ok_or_else(damaged)?;
     let number = reader.number().ok_or_else(damaged)?;
-    if known != Known::ByColumn as u8 {
+    if known != KnownBy::Column as u8 {
         let rows = number;
-        let hashed = known == Known::ByHash as u8;
+        let hashed = known == KnownBy::Hash as u8;
         return Ok(if hashed { FieldColumn::Hashed { rows } } else { FieldColumn::Loose { rows } });
     }
     let (rows, counts, ordinals) = open_column(container, &format!("column/{number}"))?;

@@ -34,7 +34,7 @@ pub(super) enum Node<'s> {
     /// Exactly these rows, as a set of all rows.
     Set(Vec<u64>),
     /// Exactly the rows that have a word.
-    Word(WordRows<'s>),
+    Word(Box<WordRows<'s>>),
     /// Exactly the rows whose ordinal is wanted.
     Column(Ints<'s>, Vec<bool>),
     /// Exactly the rows whose number satisfies the test.
@@ -158,7 +158,7 @@ fn dictionary_node<'s>(segment: &'s EmbeddedSegment, pattern: &WordPattern) -> R
         WordPattern::Word(word) => {
             let terms = segment.terms()?;
             let found = terms.find(word)?;
-            Ok(found.map_or(Node::None, |term| Node::Word(WordRows { terms, term, walk: None })))
+            Ok(found.map_or(Node::None, |term| Node::Word(Box::new(WordRows { terms, term, walk: None }))))
         }
         WordPattern::Glob(glob) => {
             let terms = segment.terms()?;
@@ -257,7 +257,7 @@ impl<'s> Node<'s> {
             return Ok(Node::None);
         }
         if found.len() == 1 {
-            return Ok(Node::Word(WordRows { terms, term: found.swap_remove(0), walk: None }));
+            return Ok(Node::Word(Box::new(WordRows { terms, term: found.swap_remove(0), walk: None })));
         }
         let mut set = vec![0u64; segment.rows().div_ceil(64)];
         for term in &found {

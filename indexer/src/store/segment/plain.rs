@@ -49,10 +49,10 @@ impl PlainEvents {
             };
             let event = &self.events[row];
             pending += event.raw.len() as u64;
-            if i % STRIDE == 0 {
-                if let Err(why) = budget.spend(std::mem::take(&mut pending)) {
-                    return Ended::Exhausted { why, reached };
-                }
+            if i % STRIDE == 0
+                && let Err(why) = budget.spend(std::mem::take(&mut pending))
+            {
+                return Ended::Exhausted { why, reached };
             }
             let place = Place::of(event);
             if after.is_none_or(|after| order.is_after(place, after)) && question.matches(event) {
