@@ -7,6 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+/// Text of the error of a failed sync.
+pub const SYNC_FAILED: &str = "simulated failure of fdatasync";
+
 /// Faults that occurred, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fault {
@@ -25,6 +28,10 @@ pub enum Fault {
     /// A read came back short.
     ShortRead,
 }
+
+/// Files of one folder, kept aside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SimFolder(BTreeMap<PathBuf, Vec<u8>>);
 
 /// One simulated disk. Clones are the same disk.
 #[derive(Clone, Debug)]
@@ -234,6 +241,31 @@ impl SimDisk {
     pub fn make_folder(&self, path: &Path) {
         let mut disk = self.lock();
         disk.make_folders(path);
+    }
+
+    /// Removes a folder and all in it as another process would; durable at once.
+    pub fn remove_folder(&self, path: &Path) {
+        let mut disk = self.lock();
+        if disk.is_folder(path) {
+            disk.remove_folder_all(path).expect("it is there");
+        }
+    }
+
+    /// The files of a folder (not of those below it), as a copy.
+    pub fn copy_folder(&self, path: &Path) -> SimFolder {
+        let disk = self.lock();
+        let names = disk.folders.get(path).map(|folder| folder.names.clone()).unwrap_or_default();
+        SimFolder(names.into_iter().map(|(name, number)| (name, disk.inodes[&number].data.clone())).collect())
+    }
+
+    /// Replaces the files of a folder by a copy made before; durable at once. Locks on the folder are gone.
+    pub fn replace_folder(&self, path: &Path, copy: &SimFolder) {
+        self.remove_folder(path);
+        self.make_folder(path);
+        self.lock().locks.retain(|lock| !lock.starts_with(path));
+        for (name, bytes) in &copy.0 {
+            self.append(&path.join(name), bytes);
+        }
     }
 
     /// The bytes of a file; `None` when there is none.
@@ -469,7 +501,7 @@ impl Disk {
             inode.pending.clear();
             self.fail_syncs -= 1;
             self.count(Fault::SyncFailed);
-            return Err(io::Error::other("simulated failure of fdatasync"));
+            return Err(io::Error::other(SYNC_FAILED));
         }
         for change in std::mem::take(&mut inode.pending) {
             change.apply(&mut inode.durable);

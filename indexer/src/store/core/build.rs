@@ -28,6 +28,13 @@ pub struct BuildOutcome {
     pub(crate) result: Result<Arc<dyn Segment>, SegmentError>,
 }
 
+impl BuildOutcome {
+    /// Whether there is a segment; else the block stays in memory and the flush is tried again.
+    pub fn is_built(&self) -> bool {
+        self.result.is_ok()
+    }
+}
+
 impl BuildJob {
     /// Number of events.
     pub fn events(&self) -> usize {

@@ -1,0 +1,29 @@
+//! Many runs of the simulation: `soak [RUNS] [FIRST_SEED]`, a million runs from seed 0 by default.
+#![allow(clippy::print_stdout, reason = "a command line tool")]
+
+use std::process::ExitCode;
+use tests::{Counts, Options, run};
+
+fn main() -> ExitCode {
+    let mut numbers = std::env::args().skip(1).map(|text| text.parse::<u64>());
+    let (Ok(runs), Ok(first)) = (numbers.next().unwrap_or(Ok(1_000_000)), numbers.next().unwrap_or(Ok(0))) else {
+        println!("usage: soak [RUNS] [FIRST_SEED]");
+        return ExitCode::from(2);
+    };
+    let mut counts = Counts::default();
+    let mut failed = 0u64;
+    for seed in first..first + runs {
+        match run(seed, Options::default()) {
+            Ok(of_run) => counts.add(&of_run),
+            Err(failure) => {
+                println!("{failure}");
+                failed += 1;
+            }
+        }
+        if (seed - first) % 10_000 == 9_999 {
+            println!("{} runs, {failed} failed", seed - first + 1);
+        }
+    }
+    println!("{counts}{} passed, {failed} failed", runs - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

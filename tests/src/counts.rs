@@ -1,0 +1,178 @@
+//! What a run hit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Something that must have occurred for a suite of runs to prove anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hit {
+    /// Bytes were written to a live file.
+    Write,
+    /// A write ended inside a line.
+    PartialLine,
+    /// A pause longer than `close_after` while an event was open.
+    IdleInsideEvent,
+    /// A live file was renamed away.
+    Rotation,
+    /// Bytes were written to a file that had been renamed away.
+    StaleWrite,
+    /// A rotation came while the shipper was down.
+    RotationWhileDown,
+    /// A rotated file was removed.
+    Removal,
+    /// The shipper was killed at once.
+    ShipperKilled,
+    /// The shipper was killed inside a file system call.
+    ShipperKilledInCall,
+    /// The shipper's host lost what was not synced.
+    ShipperPowerCut,
+    /// The shipper was killed with a request unanswered.
+    ShipperKilledInFlight,
+    /// The shipper was asked to stop.
+    ShipperShutdown,
+    /// The shipper started with state from before.
+    ShipperRestart,
+    /// The store was killed at once.
+    StoreKilled,
+    /// The store was killed inside a file system call.
+    StoreKilledInCall,
+    /// The store's host lost what was not synced.
+    StorePowerCut,
+    /// The store was killed with a request waiting for its fsync.
+    StoreKilledWaiting,
+    /// The store was killed inside a flush of a memory block.
+    StoreKilledInBuild,
+    /// The store started with data from before.
+    StoreRestart,
+    /// A request never arrived.
+    RequestLost,
+    /// A request arrived twice.
+    RequestTwice,
+    /// A request arrived after the shipper that sent it had died.
+    RequestFromTheDead,
+    /// A request was taken and its answer lost.
+    AnswerLost,
+    /// A request went through encoding and decoding.
+    Encoded,
+    /// Ranges were taken.
+    RangesTaken,
+    /// Ranges had been covered already.
+    Covered,
+    /// Ranges were refused for a gap.
+    Gap,
+    /// Ranges were refused since an event straddles the mark.
+    Straddles,
+    /// A message was refused since a newer start exists.
+    Fenced,
+    /// A message was refused for lack of space or time.
+    Busy,
+    /// A stream was not open.
+    NotOpen,
+    /// A provisional event was shown.
+    ProvisionalShown,
+    /// A provisional event was passed over.
+    ProvisionalPassedOver,
+    /// An event is a continuation.
+    Continuation,
+    /// A memory block became a segment.
+    SegmentBuilt,
+    /// A flush failed and was tried again.
+    BuildFailed,
+    /// The store's disk was full.
+    StoreDiskFull,
+    /// The shipper's disk was full.
+    ShipperDiskFull,
+    /// A sync of the store failed.
+    StoreSyncFailed,
+    /// Something was declared lost.
+    DeclaredLost,
+    /// The store's data folder was removed.
+    StoreWiped,
+    /// The shipper's state folder was replaced by an older copy.
+    ShipperStateOld,
+}
+
+impl Hit {
+    /// All of them.
+    pub const ALL: &'static [Hit] = &[
+        Hit::Write,
+        Hit::PartialLine,
+        Hit::IdleInsideEvent,
+        Hit::Rotation,
+        Hit::StaleWrite,
+        Hit::RotationWhileDown,
+        Hit::Removal,
+        Hit::ShipperKilled,
+        Hit::ShipperKilledInCall,
+        Hit::ShipperPowerCut,
+        Hit::ShipperKilledInFlight,
+        Hit::ShipperShutdown,
+        Hit::ShipperRestart,
+        Hit::StoreKilled,
+        Hit::StoreKilledInCall,
+        Hit::StorePowerCut,
+        Hit::StoreKilledWaiting,
+        Hit::StoreKilledInBuild,
+        Hit::StoreRestart,
+        Hit::RequestLost,
+        Hit::RequestTwice,
+        Hit::RequestFromTheDead,
+        Hit::AnswerLost,
+        Hit::Encoded,
+        Hit::RangesTaken,
+        Hit::Covered,
+        Hit::Gap,
+        Hit::Straddles,
+        Hit::Fenced,
+        Hit::Busy,
+        Hit::NotOpen,
+        Hit::ProvisionalShown,
+        Hit::ProvisionalPassedOver,
+        Hit::Continuation,
+        Hit::SegmentBuilt,
+        Hit::BuildFailed,
+        Hit::StoreDiskFull,
+        Hit::ShipperDiskFull,
+        Hit::StoreSyncFailed,
+        Hit::DeclaredLost,
+        Hit::StoreWiped,
+        Hit::ShipperStateOld,
+    ];
+}
+
+/// How often each was hit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts(BTreeMap<Hit, u64>);
+
+impl Counts {
+    /// Counts one.
+    pub fn hit(&mut self, hit: Hit) {
+        *self.0.entry(hit).or_default() += 1;
+    }
+
+    /// How often it was hit.
+    pub fn of(&self, hit: Hit) -> u64 {
+        self.0.get(&hit).copied().unwrap_or_default()
+    }
+
+    /// Adds those of another run.
+    pub fn add(&mut self, other: &Counts) {
+        for (hit, n) in &other.0 {
+            *self.0.entry(*hit).or_default() += n;
+        }
+    }
+
+    /// Those hit less than `least` times.
+    pub fn below(&self, least: u64) -> Vec<Hit> {
+        Hit::ALL.iter().copied().filter(|&hit| self.of(hit) < least).collect()
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for hit in Hit::ALL {
+            writeln!(f, "{:>10}  {hit:?}", self.of(*hit))?;
+        }
+        Ok(())
+    }
+}

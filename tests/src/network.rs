@@ -1,0 +1,163 @@
+//! The network between one shipper and one store: loses, delays, doubles, and keeps what the dead have sent.
+
+use crate::counts::{Counts, Hit};
+use outside::sim::SimRng;
+use shipper::SendError;
+use std::collections::BTreeMap;
+use wire::{Answer, Limits, Refusal, Request, Verdict};
+
+/// Which start of the shipper sent a request, and its ticket there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sender {
+    pub(crate) process: u64,
+    pub(crate) ticket: shipper::Ticket,
+}
+
+/// A request on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Envelope {
+    pub(crate) sender: Sender,
+    pub(crate) request: Request,
+}
+
+/// An answer, or the lack of one, on its way back.
+#[derive(Clone, Debug)]
+pub(crate) struct Reply {
+    pub(crate) sender: Sender,
+    pub(crate) result: Result<Answer, SendError>,
+}
+
+/// Everything that is on its way.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) requests: Vec<Envelope>,
+    pub(crate) at_store: BTreeMap<u64, Sender>,
+    pub(crate) replies: Vec<Reply>,
+    pub(crate) reliable: bool,
+    rng: SimRng,
+    next: u64,
+}
+
+impl Network {
+    pub(crate) fn new(rng: SimRng) -> Network {
+        Network { requests: Vec::new(), at_store: BTreeMap::new(), replies: Vec::new(), reliable: false, rng, next: 0 }
+    }
+
+    /// Takes a request from the shipper; now and then through encoding and decoding.
+    pub(crate) fn send(&mut self, sender: Sender, request: Request, counts: &mut Counts) {
+        let request = if self.rng.one_in(16) {
+            counts.hit(Hit::Encoded);
+            let bytes = wire::encode_request(&request);
+            let read = wire::decode_request(&bytes, Limits::default()).expect("what was encoded decodes");
+            assert_eq!(read, request, "a request changed on its way");
+            read
+        } else {
+            request
+        };
+        self.requests.push(Envelope { sender, request });
+    }
+
+    /// The next request that arrives, if any, with the ticket the store is to know it by.
+    pub(crate) fn arrive(&mut self, live: u64, counts: &mut Counts) -> Option<(u64, Request)> {
+        if self.requests.is_empty() {
+            return None;
+        }
+        let which = self.rng.below(self.requests.len() as u64) as usize;
+        let twice = !self.reliable && self.rng.one_in(20);
+        let envelope = if twice {
+            counts.hit(Hit::RequestTwice);
+            self.requests[which].clone()
+        } else {
+            self.requests.remove(which)
+        };
+        if !self.reliable && !twice && self.rng.one_in(8) {
+            counts.hit(Hit::RequestLost);
+            self.fail(envelope.sender, "lost on the way");
+            return None;
+        }
+        if envelope.sender.process != live {
+            counts.hit(Hit::RequestFromTheDead);
+        }
+        self.next += 1;
+        self.at_store.insert(self.next, envelope.sender);
+        Some((self.next, envelope.request))
+    }
+
+    /// The store cannot be reached: one request comes back.
+    pub(crate) fn refuse_one(&mut self) {
+        if let Some(envelope) = self.requests.pop() {
+            self.fail(envelope.sender, "connection refused");
+        }
+    }
+
+    /// Takes an answer from the store.
+    pub(crate) fn answer(&mut self, ticket: u64, answer: Answer, counts: &mut Counts) {
+        count_verdicts(&answer, counts);
+        let Some(sender) = self.at_store.remove(&ticket) else { return };
+        if !self.reliable && self.rng.one_in(6) {
+            counts.hit(Hit::AnswerLost);
+            self.fail(sender, "connection reset");
+            return;
+        }
+        self.replies.push(Reply { sender, result: Ok(answer) });
+    }
+
+    /// The store gives no answer to this request.
+    pub(crate) fn no_answer(&mut self, ticket: u64) {
+        if let Some(sender) = self.at_store.remove(&ticket) {
+            self.fail(sender, "503");
+        }
+    }
+
+    /// The store died: whatever waited there is in doubt.
+    pub(crate) fn store_died(&mut self, counts: &mut Counts) {
+        if !self.at_store.is_empty() {
+            counts.hit(Hit::StoreKilledWaiting);
+        }
+        for sender in std::mem::take(&mut self.at_store).into_values() {
+            self.fail(sender, "connection reset");
+        }
+    }
+
+    /// The next reply for the shipper that lives; those for dead ones are dropped.
+    pub(crate) fn reply(&mut self, live: u64) -> Option<Reply> {
+        self.replies.retain(|reply| reply.sender.process == live);
+        if self.replies.is_empty() {
+            return None;
+        }
+        let which = self.rng.below(self.replies.len() as u64) as usize;
+        Some(self.replies.remove(which))
+    }
+
+    /// Whether a request of this start is still unanswered.
+    pub(crate) fn in_flight(&self, process: u64) -> bool {
+        self.requests.iter().any(|envelope| envelope.sender.process == process)
+            || self.at_store.values().any(|sender| sender.process == process)
+            || self.replies.iter().any(|reply| reply.sender.process == process)
+    }
+
+    fn fail(&mut self, sender: Sender, why: &str) {
+        self.replies.push(Reply { sender, result: Err(SendError::Unreachable(why.to_owned())) });
+    }
+}
+
+fn count_verdicts(answer: &Answer, counts: &mut Counts) {
+    for verdict in &answer.verdicts {
+        match verdict {
+            Verdict::Ranges { covered, .. } => {
+                counts.hit(Hit::RangesTaken);
+                if covered.is_some() {
+                    counts.hit(Hit::Covered);
+                }
+            }
+            Verdict::Provisional { taken: true } => counts.hit(Hit::ProvisionalShown),
+            Verdict::Provisional { taken: false } => counts.hit(Hit::ProvisionalPassedOver),
+            Verdict::Refused(Refusal::Gap(_)) => counts.hit(Hit::Gap),
+            Verdict::Refused(Refusal::Straddles(_)) => counts.hit(Hit::Straddles),
+            Verdict::Refused(Refusal::Fenced) => counts.hit(Hit::Fenced),
+            Verdict::Refused(Refusal::Busy { .. }) => counts.hit(Hit::Busy),
+            Verdict::Refused(Refusal::NotOpen) => counts.hit(Hit::NotOpen),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What must hold after every step, and at the end.
+
+use crate::counts::{Counts, Hit};
+use crate::writer::Generation;
+use indexer::event::StoredEvent;
+use indexer::store::segment::Segment;
+use indexer::store::snapshot::Snapshot;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use wire::{Answer, Fate, Message, Offset, Refusal, Request, StreamId, Verdict};
+
+/// One event as far as the oracle cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Seen {
+    from: u64,
+    to: u64,
+    stream: StreamId,
+    provisional: bool,
+}
+
+/// Knows what was promised, and compares it with what can be seen.
+#[derive(Debug, Default)]
+pub(crate) struct Oracle {
+    /// File number of each stream, from its `open`.
+    files: BTreeMap<StreamId, u128>,
+    /// Largest mark any answer showed.
+    acknowledged: BTreeMap<StreamId, u64>,
+    /// Ranges sent as dead, excluded or lost.
+    declared: BTreeMap<StreamId, BTreeSet<(u64, u64)>>,
+    /// Events of segments looked at before, by the segment's address; kept alive so that it is not reused.
+    segments: HashMap<usize, (Arc<dyn Segment>, Vec<(u128, Seen)>)>,
+}
+
+impl Oracle {
+    /// Streams opened so far.
+    pub(crate) fn opened(&self) -> usize {
+        self.files.len()
+    }
+
+    /// The store begins anew: nothing it said before holds any more.
+    pub(crate) fn wiped(&mut self) {
+        self.acknowledged.clear();
+        self.declared.clear();
+    }
+
+    /// Notes what a request says.
+    pub(crate) fn sent(&mut self, request: &Request, counts: &mut Counts) {
+        for message in &request.messages {
+            match message {
+                Message::Open(open) => {
+                    self.files.insert(open.stream, open.factors.number);
+                }
+                Message::Ranges(ranges) => {
+                    for range in &ranges.ranges {
+                        if matches!(range.fate, Fate::Events(_)) {
+                            continue;
+                        }
+                        counts.hit(Hit::DeclaredLost);
+                        let to = range.to.map_or(u64::MAX, |to| to.0);
+                        self.declared.entry(ranges.stream).or_default().insert((range.from.0, to));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Notes the marks that an answer shows; `streams` are those of the messages answered.
+    pub(crate) fn answered(&mut self, streams: &[Option<StreamId>], answer: &Answer) {
+        for (stream, verdict) in streams.iter().zip(&answer.verdicts) {
+            let mark = match verdict {
+                Verdict::Ranges { mark, .. } => *mark,
+                Verdict::Open(state) | Verdict::Refused(Refusal::Gap(state) | Refusal::Straddles(state)) => state.mark,
+                _ => continue,
+            };
+            if let Some(stream) = stream {
+                let known = self.acknowledged.entry(*stream).or_default();
+                *known = (*known).max(mark.0);
+            }
+        }
+    }
+
+    /// No event twice, none missing that was acknowledged, every byte as it was written.
+    pub(crate) fn check(
+        &mut self,
+        snapshot: &Snapshot,
+        generations: &[Generation],
+        counts: &mut Counts,
+    ) -> Result<(), String> {
+        let by_number: BTreeMap<u128, &Generation> = generations.iter().map(|g| (g.number, g)).collect();
+        let seen = self.gather(snapshot, &by_number, counts)?;
+        for (number, events) in &seen {
+            no_overlap(events).map_err(|why| format!("file {number} ({}): {why}", by_number[number].name))?;
+        }
+        for (stream, &mark) in &self.acknowledged {
+            let Some(number) = self.files.get(stream) else { continue };
+            let events = seen.get(number).map(Vec::as_slice).unwrap_or_default();
+            let reached = self.covered_to(*number, events);
+            if reached < mark {
+                return Err(format!(
+                    "file {number} ({}): acknowledged up to {mark} on stream {stream}, searchable only up to {reached}: {}",
+                    by_number.get(number).map_or("?", |g| g.name),
+                    show(events)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end: everything ever written is covered.
+    pub(crate) fn check_complete(
+        &mut self,
+        snapshot: &Snapshot,
+        generations: &[Generation],
+        counts: &mut Counts,
+    ) -> Result<(), String> {
+        self.check(snapshot, generations, counts)?;
+        let by_number: BTreeMap<u128, &Generation> = generations.iter().map(|g| (g.number, g)).collect();
+        let seen = self.gather(snapshot, &by_number, counts)?;
+        let opened: BTreeSet<u128> = self.files.values().copied().collect();
+        for generation in generations {
+            if generation.removed && !opened.contains(&generation.number) {
+                // Came and went while no shipper looked: nobody can know of it.
+                continue;
+            }
+            let events = seen.get(&generation.number).map(Vec::as_slice).unwrap_or_default();
+            if let Some(event) = events.iter().find(|event| event.provisional) {
+                return Err(format!("still provisional at the end: {event:?}"));
+            }
+            let reached = self.covered_to(generation.number, events);
+            if reached < generation.content.len() as u64 {
+                return Err(format!(
+                    "file {} ({}, removed: {}): {} bytes were written, covered only up to {reached}: {}",
+                    generation.number,
+                    generation.name,
+                    generation.removed,
+                    generation.content.len(),
+                    show(events)
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether everything written has been acknowledged or declared.
+    pub(crate) fn settled(&self, generations: &[Generation]) -> bool {
+        generations.iter().filter(|g| !g.removed).all(|generation| {
+            let mut reached = 0;
+            for (stream, number) in &self.files {
+                if *number == generation.number {
+                    reached = reached.max(self.acknowledged.get(stream).copied().unwrap_or_default());
+                }
+            }
+            reached >= generation.content.len() as u64
+        })
+    }
+
+    /// First byte of a file that is neither searchable nor declared.
+    fn covered_to(&self, number: u128, events: &[Seen]) -> u64 {
+        let mut spans: Vec<(u64, u64)> = events.iter().filter(|e| !e.provisional).map(|e| (e.from, e.to)).collect();
+        for (stream, ranges) in &self.declared {
+            if self.files.get(stream) == Some(&number) {
+                // Declared is what the store has taken: up to the mark it showed.
+                let mark = self.acknowledged.get(stream).copied().unwrap_or_default();
+                spans.extend(ranges.iter().filter(|(from, _)| *from <= mark));
+            }
+        }
+        spans.sort_unstable();
+        spans.into_iter().fold(0, |reached, (from, to)| if from <= reached { reached.max(to) } else { reached })
+    }
+
+    fn gather(
+        &mut self,
+        snapshot: &Snapshot,
+        generations: &BTreeMap<u128, &Generation>,
+        counts: &mut Counts,
+    ) -> Result<BTreeMap<u128, Vec<Seen>>, String> {
+        let mut seen: BTreeMap<u128, Vec<Seen>> = BTreeMap::new();
+        for view in snapshot.partitions.values() {
+            for event in view.memory.iter().flat_map(|block| block.iter()) {
+                let (number, event) = look(event, false, generations, counts)?;
+                seen.entry(number).or_default().push(event);
+            }
+            for event in view.provisional.values() {
+                let (number, event) = look(event, true, generations, counts)?;
+                seen.entry(number).or_default().push(event);
+            }
+            for segment in &view.segments {
+                for (number, event) in self.of_segment(segment, generations, counts)? {
+                    seen.entry(*number).or_default().push(*event);
+                }
+            }
+        }
+        seen.values_mut().for_each(|events| events.sort_unstable());
+        Ok(seen)
+    }
+
+    fn of_segment(
+        &mut self,
+        segment: &Arc<dyn Segment>,
+        generations: &BTreeMap<u128, &Generation>,
+        counts: &mut Counts,
+    ) -> Result<&[(u128, Seen)], String> {
+        let address = Arc::as_ptr(segment).cast::<()>() as usize;
+        if !self.segments.contains_key(&address) {
+            let mut events = Vec::new();
+            for row in &segment.meta().streams {
+                let all = Offset(0)..Offset(u64::MAX);
+                let rows = segment.stream_rows(StreamId(row.stream), all).map_err(|error| error.to_string())?;
+                for (_, row) in rows {
+                    let event = segment.event(row).map_err(|error| error.to_string())?;
+                    events.push(look(&event, false, generations, counts)?);
+                }
+            }
+            self.segments.insert(address, (Arc::clone(segment), events));
+        }
+        Ok(&self.segments[&address].1)
+    }
+}
+
+/// Compares an event's bytes with what was written.
+fn look(
+    event: &StoredEvent,
+    provisional: bool,
+    generations: &BTreeMap<u128, &Generation>,
+    counts: &mut Counts,
+) -> Result<(u128, Seen), String> {
+    let number = event.info.factors.number;
+    let generation = generations.get(&number).ok_or_else(|| format!("an event of unknown file {number}"))?;
+    let from = event.body.offset.0;
+    let to = from + u64::from(event.body.size);
+    let written = generation.content.get(from as usize..to as usize);
+    if written != Some(&event.raw[..]) {
+        return Err(format!("event {} at {from}..{to} of file {number} has not the bytes written there", event.id()));
+    }
+    if event.body.continues.is_some() {
+        counts.hit(Hit::Continuation);
+    }
+    Ok((number, Seen { from, to, stream: event.info.stream, provisional }))
+}
+
+fn no_overlap(events: &[Seen]) -> Result<(), String> {
+    for pair in events.windows(2) {
+        if pair[1].from < pair[0].to {
+            return Err(format!("seen twice: {:?} and {:?}", pair[0], pair[1]));
+        }
+    }
+    Ok(())
+}
+
+fn show(events: &[Seen]) -> String {
+    events
+        .iter()
+        .map(|e| format!("{}..{}{}", e.from, e.to, if e.provisional { "?" } else { "" }))
+        .collect::<Vec<_>>()
+        .join(" ")
+}

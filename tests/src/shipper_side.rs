@@ -1,0 +1,153 @@
+//! The shipper's host: its disk, its process, and what happens to it.
+
+use crate::counts::{Counts, Hit};
+use crate::network::{Network, Sender};
+use crate::writer::LOGS;
+use outside::sim::{SimClock, SimDisk, SimFiles, SimFolder, SimRng};
+use shipper::{ShipperConfig, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::AgentId;
+
+const STATE: &str = "/state";
+
+/// The shipper and its host.
+pub(crate) struct ShipperSide {
+    pub(crate) disk: SimDisk,
+    running: Option<(ShipperCore, Arc<SimFiles>)>,
+    /// Counts starts: tells the live shipper from those before it.
+    pub(crate) process: u64,
+    pub(crate) agent: Option<AgentId>,
+    /// The state folder as it once was, and how many streams were open then.
+    copy: Option<(SimFolder, usize)>,
+    clock: SimClock,
+    rng: SimRng,
+}
+
+fn config() -> ShipperConfig {
+    let mut config = ShipperConfig { folders: vec![PathBuf::from(LOGS)], ..ShipperConfig::default() };
+    config.host_id = "simulated".to_owned();
+    config.host_name = "sim-1".to_owned();
+    config.limits.read_bytes = 512;
+    config.limits.batch_bytes_max = 2048;
+    config.limits.step_bytes_max = 4096;
+    config.limits.state_bytes_min = 4096;
+    config.timing.scan_interval = Duration::from_secs(10);
+    config
+}
+
+impl ShipperSide {
+    pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng) -> ShipperSide {
+        ShipperSide { disk, running: None, process: 0, agent: None, copy: None, clock, rng }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Starts it; a start that fails (full disk, death on the way) is tried again later.
+    pub(crate) fn start(&mut self, counts: &mut Counts) {
+        let process = self.disk.process();
+        if self.rng.one_in(20) {
+            process.die_after(self.rng.below(40));
+        }
+        let outside = ShipperOutside {
+            files: process.clone(),
+            clock: Arc::new(self.clock.clone()),
+            rng: Arc::new(self.rng.clone()),
+        };
+        match ShipperCore::open(Path::new(STATE), config(), outside) {
+            Ok(core) if !process.is_dead() => {
+                self.process += 1;
+                if self.process > 1 {
+                    counts.hit(Hit::ShipperRestart);
+                }
+                self.running = Some((core, process));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                assert!(
+                    process.is_dead() || matches!(error, shipper::OpenError::Io { .. }),
+                    "the shipper does not start: {error}"
+                );
+            }
+        }
+    }
+
+    /// One input; what it wants sent goes to the network.
+    pub(crate) fn step(&mut self, input: ShipperInput, network: &mut Network, counts: &mut Counts) {
+        let Some((core, process)) = &mut self.running else { return };
+        let outputs = core.step(input);
+        if process.is_dead() {
+            // What it decided after its death never left the host.
+            counts.hit(Hit::ShipperKilledInCall);
+            self.bury(network, counts);
+            return;
+        }
+        for output in outputs {
+            match output {
+                ShipperOutput::Send { ticket, request } => {
+                    self.agent = Some(request.agent);
+                    network.send(Sender { process: self.process, ticket }, request, counts);
+                }
+                ShipperOutput::Exit(_) => {
+                    self.running = None;
+                    return;
+                }
+                ShipperOutput::Watch(_) | ShipperOutput::WakeAt(_) | ShipperOutput::Notice(_) => {}
+            }
+        }
+    }
+
+    /// SIGKILL, now or inside one of its next calls.
+    pub(crate) fn kill(&mut self, network: &mut Network, counts: &mut Counts) {
+        let Some((_, process)) = &self.running else { return };
+        if self.rng.one_in(2) {
+            process.die_after(self.rng.below(60));
+        } else {
+            process.kill();
+            counts.hit(Hit::ShipperKilled);
+            self.bury(network, counts);
+        }
+    }
+
+    /// Keeps a copy of the state folder.
+    pub(crate) fn copy_state(&mut self, opened: usize) {
+        self.copy = Some((self.disk.copy_folder(Path::new(STATE)), opened));
+    }
+
+    /// Kills the shipper and puts the copy back, as a restore of the host's own disk would. Only while no stream
+    /// was opened since: what a state folder never knew is a matter of claims by content.
+    pub(crate) fn put_state_back(&mut self, opened: usize, network: &mut Network, counts: &mut Counts) {
+        let Some((copy, known)) = &self.copy else { return };
+        if *known != opened {
+            return;
+        }
+        if network.in_flight(self.process) {
+            counts.hit(Hit::ShipperKilledInFlight);
+        }
+        counts.hit(Hit::ShipperStateOld);
+        self.running = None;
+        self.disk.replace_folder(Path::new(STATE), copy);
+    }
+
+    fn bury(&mut self, network: &mut Network, counts: &mut Counts) {
+        if network.in_flight(self.process) {
+            counts.hit(Hit::ShipperKilledInFlight);
+        }
+        self.running = None;
+        if self.rng.one_in(2) {
+            counts.hit(Hit::ShipperPowerCut);
+            self.disk.power_cut();
+        }
+    }
+
+    /// How far each file is, for messages about failures.
+    pub(crate) fn describe(&self) -> String {
+        match &self.running {
+            Some((core, _)) => format!("{:#?}", core.status()),
+            None => "the shipper is down".to_owned(),
+        }
+    }
+}

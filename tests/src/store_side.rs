@@ -1,0 +1,196 @@
+//! The store's host: its disk, its process, and what happens to it.
+
+use crate::counts::{Counts, Hit};
+use crate::network::Network;
+use indexer::access::Source;
+use indexer::store::core::{
+    BuildJob, OpenError, StoreConfig, StoreCore, StoreInput, StoreOutput, StoreOutside, Ticket,
+};
+use indexer::store::naive::NaiveBuilder;
+use indexer::store::snapshot::SnapshotCell;
+use outside::sim::{SYNC_FAILED, SimClock, SimDisk, SimFiles, SimRng};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use wire::{Answer, Request};
+
+const ROOT: &str = "/data";
+
+/// The store and its host.
+pub(crate) struct StoreSide {
+    pub(crate) disk: SimDisk,
+    running: Option<(StoreCore, Arc<SimFiles>)>,
+    builds: Vec<BuildJob>,
+    pub(crate) starts: u64,
+    clock: SimClock,
+    rng: SimRng,
+}
+
+/// What the world must hear of a step.
+pub(crate) enum Heard {
+    /// It goes on; these answers left it.
+    Answers(Vec<(u64, Answer)>),
+    /// It died, or takes nothing any more and was ended.
+    Died,
+}
+
+fn config() -> StoreConfig {
+    StoreConfig {
+        memory_events: 40,
+        memory_bytes: 6_000,
+        memory_age: Duration::from_secs(60),
+        wal_bytes: 12_000,
+        wal_segment_bytes: 3_000,
+        low_water_bytes: Some(40_000),
+        ..StoreConfig::default()
+    }
+}
+
+impl StoreSide {
+    pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng) -> StoreSide {
+        StoreSide { disk, running: None, builds: Vec::new(), starts: 0, clock, rng }
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    pub(crate) fn snapshot(&self) -> Option<Arc<SnapshotCell>> {
+        self.running.as_ref().map(|(core, _)| core.snapshot())
+    }
+
+    /// Starts it; a start that fails for want of space, or by death, is tried again later.
+    pub(crate) fn start(&mut self, counts: &mut Counts) {
+        let process = self.disk.process();
+        if self.rng.one_in(20) {
+            process.die_after(self.rng.below(60));
+        }
+        let outside = StoreOutside {
+            files: process.clone(),
+            clock: Arc::new(self.clock.clone()),
+            rng: Arc::new(self.rng.clone()),
+            builder: Arc::new(NaiveBuilder),
+        };
+        match StoreCore::open(Path::new(ROOT), config(), outside) {
+            Ok(core) if !process.is_dead() => {
+                self.starts += 1;
+                if self.starts > 1 {
+                    counts.hit(Hit::StoreRestart);
+                }
+                self.running = Some((core, process));
+            }
+            Ok(_) => self.power_cut_perhaps(counts),
+            Err(_) if process.is_dead() => self.power_cut_perhaps(counts),
+            // A full disk or a failed sync ends the start with a message; it is tried again.
+            Err(error) if blames_the_disk(&error) => {}
+            Err(error) => panic!("the store does not open: {error} {:?}", std::error::Error::source(&error)),
+        }
+    }
+
+    /// One request.
+    pub(crate) fn request(
+        &mut self,
+        ticket: u64,
+        request: Request,
+        network: &mut Network,
+        counts: &mut Counts,
+    ) -> Heard {
+        let ticket = Ticket(ticket);
+        self.step(StoreInput::Request { ticket, source: Source::local(), request }, network, counts)
+    }
+
+    /// One input.
+    pub(crate) fn step(&mut self, input: StoreInput, network: &mut Network, counts: &mut Counts) -> Heard {
+        let Some((core, process)) = &mut self.running else { return Heard::Answers(Vec::new()) };
+        let outputs = core.step(input);
+        if process.is_dead() {
+            counts.hit(Hit::StoreKilledInCall);
+            self.bury(network, counts);
+            return Heard::Died;
+        }
+        let mut answers = Vec::new();
+        let mut failed = false;
+        for output in outputs {
+            match output {
+                StoreOutput::Answer { ticket, answer } => answers.push((ticket.0, answer)),
+                StoreOutput::NoAnswer { ticket } => network.no_answer(ticket.0),
+                StoreOutput::Build(job) => self.builds.push(job),
+                StoreOutput::Tail(_) => {}
+                StoreOutput::Failed(_) => failed = true,
+            }
+        }
+        if failed {
+            // The rim ends the process; what was answered before still reaches the network.
+            for (ticket, answer) in answers {
+                network.answer(ticket, answer, counts);
+            }
+            self.bury(network, counts);
+            return Heard::Died;
+        }
+        Heard::Answers(answers)
+    }
+
+    /// Runs one waiting flush, to its end or into death.
+    pub(crate) fn build(&mut self, network: &mut Network, counts: &mut Counts) -> Heard {
+        let Some((_, process)) = &self.running else { return Heard::Answers(Vec::new()) };
+        if self.builds.is_empty() {
+            return Heard::Answers(Vec::new());
+        }
+        let job = self.builds.remove(0);
+        let outcome = job.run(process.as_ref(), &NaiveBuilder);
+        if process.is_dead() {
+            counts.hit(Hit::StoreKilledInBuild);
+            drop(outcome);
+            self.bury(network, counts);
+            return Heard::Died;
+        }
+        counts.hit(if outcome.is_built() { Hit::SegmentBuilt } else { Hit::BuildFailed });
+        self.step(StoreInput::Built(outcome), network, counts)
+    }
+
+    /// SIGKILL, now or inside one of its next calls.
+    pub(crate) fn kill(&mut self, network: &mut Network, counts: &mut Counts) {
+        let Some((_, process)) = &self.running else { return };
+        if self.rng.one_in(2) {
+            process.die_after(self.rng.below(60));
+        } else {
+            process.kill();
+            counts.hit(Hit::StoreKilled);
+            self.bury(network, counts);
+        }
+    }
+
+    /// Removes the data folder under a store that was killed.
+    pub(crate) fn wipe(&mut self, network: &mut Network, counts: &mut Counts) {
+        network.store_died(counts);
+        self.running = None;
+        self.builds.clear();
+        self.disk.remove_folder(Path::new(ROOT));
+    }
+
+    fn bury(&mut self, network: &mut Network, counts: &mut Counts) {
+        network.store_died(counts);
+        self.running = None;
+        self.builds.clear();
+        self.power_cut_perhaps(counts);
+    }
+
+    fn power_cut_perhaps(&mut self, counts: &mut Counts) {
+        if self.rng.one_in(2) {
+            counts.hit(Hit::StorePowerCut);
+            self.disk.power_cut();
+        }
+    }
+}
+
+/// Whether the simulated disk's trouble, and nothing else, kept the store from opening.
+fn blames_the_disk(error: &OpenError) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return error.kind() == std::io::ErrorKind::StorageFull || error.to_string() == SYNC_FAILED;
+        }
+        cause = error.source();
+    }
+    false
+}

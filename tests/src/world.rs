@@ -1,0 +1,312 @@
+//! One run: a seeded mix of everything that can happen, then calm, then the reckoning.
+
+use crate::counts::{Counts, Hit};
+use crate::network::Network;
+use crate::oracle::Oracle;
+use crate::shipper_side::ShipperSide;
+use crate::store_side::{Heard, StoreSide};
+use crate::writer::{LOGS, Writer};
+use indexer::store::core::StoreInput;
+use outside::sim::{Fault, SimClock, SimDisk, SimRng};
+use shipper::ShipperInput;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::Duration;
+use wire::{Message, StreamId};
+
+/// 2026-11-25T10:00:00Z.
+const START_NS: i64 = 1_795_600_800_000_000_000;
+const DISK_BYTES: u64 = 16 << 20;
+const CALM_ROUNDS: u32 = 3_000;
+
+/// How a run is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Steps before the calm.
+    pub steps: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { steps: 200 }
+    }
+}
+
+/// What went wrong in a run.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Its seed.
+    pub seed: u64,
+    /// The step after which it was seen.
+    pub step: u32,
+    /// What was seen.
+    pub what: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "seed {} after step {}: {}", self.seed, self.step, self.what)
+    }
+}
+
+struct World {
+    clock: SimClock,
+    rng: SimRng,
+    writer: Writer,
+    shipper: ShipperSide,
+    network: Network,
+    store: StoreSide,
+    oracle: Oracle,
+    counts: Counts,
+    /// Streams of the messages of each request at the store.
+    streams: BTreeMap<u64, Vec<Option<StreamId>>>,
+}
+
+/// Makes one run.
+///
+/// # Errors
+/// What did not hold.
+pub fn run(seed: u64, options: Options) -> Result<Counts, Failure> {
+    let step = Cell::new(0);
+    // A panic of the code under test is a failure like any other, and must name its seed.
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let mut world = World::new(seed);
+        for n in 0..options.steps {
+            step.set(n);
+            world.act();
+            world.check()?;
+        }
+        world.calm()?;
+        world.collect_faults();
+        Ok(world.counts)
+    }));
+    let failed = |what| Failure { seed, step: step.get(), what };
+    match outcome {
+        Ok(result) => result.map_err(failed),
+        Err(cause) => {
+            let text = cause.downcast_ref::<String>().map(String::as_str).or(cause.downcast_ref::<&str>().copied());
+            Err(failed(format!("panicked: {}", text.unwrap_or("without a text"))))
+        }
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let rng = SimRng::new(seed);
+        let draw = |salt: u64| SimRng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt);
+        let clock = SimClock::new(START_NS);
+        let host = SimDisk::new(DISK_BYTES, clock.clone(), draw(1));
+        host.short_reads(seed % 2 == 0);
+        let data = SimDisk::new(DISK_BYTES, clock.clone(), draw(2));
+        World {
+            writer: Writer::new(host.clone(), clock.clone(), draw(3)),
+            shipper: ShipperSide::new(host, clock.clone(), draw(4)),
+            network: Network::new(draw(5)),
+            store: StoreSide::new(data, clock.clone(), draw(6)),
+            oracle: Oracle::default(),
+            counts: Counts::default(),
+            streams: BTreeMap::new(),
+            clock,
+            rng,
+        }
+    }
+
+    /// One thing happens.
+    fn act(&mut self) {
+        match self.rng.below(100) {
+            0..26 => self.writer.write(&mut self.counts),
+            26..29 => self.writer.rotate(!self.shipper.is_up(), &mut self.counts),
+            29..31 => self.writer.write_stale(&mut self.counts),
+            31..43 => self.pass_time(),
+            43..61 => self.shipper_turn(),
+            61..73 => self.arrive(),
+            73..82 => self.store_turn(StoreInput::Sync),
+            82..88 => self.reply(),
+            88..90 => self.store_turn(StoreInput::Tick),
+            90..94 => self.build(),
+            94..96 => self.shipper.kill(&mut self.network, &mut self.counts),
+            96..98 => {
+                self.store.kill(&mut self.network, &mut self.counts);
+                self.streams.clear();
+            }
+            98 => self.trouble(),
+            _ => match self.rng.below(12) {
+                0 => self.wipe_store(),
+                1..3 => self.shipper.copy_state(self.oracle.opened()),
+                3..6 => self.shipper.put_state_back(self.oracle.opened(), &mut self.network, &mut self.counts),
+                _ => self.ask_to_stop(),
+            },
+        }
+        if !self.shipper.is_up() && self.rng.one_in(6) {
+            self.shipper.start(&mut self.counts);
+        }
+        if !self.store.is_up() && self.rng.one_in(6) {
+            self.store.start(&mut self.counts);
+        }
+    }
+
+    fn pass_time(&mut self) {
+        let ms = match self.rng.below(20) {
+            0 => 700_000,
+            1..4 => {
+                self.counts.hit(Hit::IdleInsideEvent);
+                5_000 + self.rng.below(6_000)
+            }
+            4..10 => 1_000,
+            _ => self.rng.below(400),
+        };
+        self.clock.advance(Duration::from_millis(ms));
+    }
+
+    fn shipper_turn(&mut self) {
+        let input = match self.rng.below(8) {
+            0 => ShipperInput::Overflow,
+            1..4 => ShipperInput::Changed(PathBuf::from(LOGS)),
+            _ => ShipperInput::Tick,
+        };
+        self.step_shipper(input);
+    }
+
+    fn step_shipper(&mut self, input: ShipperInput) {
+        let before = self.network.requests.len();
+        self.shipper.step(input, &mut self.network, &mut self.counts);
+        for envelope in &self.network.requests[before.min(self.network.requests.len())..] {
+            self.oracle.sent(&envelope.request, &mut self.counts);
+        }
+    }
+
+    fn arrive(&mut self) {
+        if !self.store.is_up() {
+            self.network.refuse_one();
+            return;
+        }
+        let Some((ticket, request)) = self.network.arrive(self.shipper.process, &mut self.counts) else { return };
+        let streams = request.messages.iter().map(stream_of).collect();
+        self.streams.insert(ticket, streams);
+        let heard = self.store.request(ticket, request, &mut self.network, &mut self.counts);
+        self.hear(heard);
+    }
+
+    fn store_turn(&mut self, input: StoreInput) {
+        let heard = self.store.step(input, &mut self.network, &mut self.counts);
+        self.hear(heard);
+    }
+
+    fn build(&mut self) {
+        let heard = self.store.build(&mut self.network, &mut self.counts);
+        self.hear(heard);
+    }
+
+    fn hear(&mut self, heard: Heard) {
+        match heard {
+            Heard::Died => self.streams.clear(),
+            Heard::Answers(answers) => {
+                for (ticket, answer) in answers {
+                    let streams = self.streams.remove(&ticket).unwrap_or_default();
+                    self.oracle.answered(&streams, &answer);
+                    self.network.answer(ticket, answer, &mut self.counts);
+                }
+            }
+        }
+    }
+
+    fn reply(&mut self) {
+        if let Some(reply) = self.network.reply(self.shipper.process) {
+            self.step_shipper(ShipperInput::Answer { ticket: reply.sender.ticket, result: reply.result });
+        }
+    }
+
+    fn trouble(&mut self) {
+        match self.rng.below(6) {
+            0 => self.store.disk.set_capacity(self.store.disk.used() + self.rng.below(3_000)),
+            1 => self.shipper.disk.set_capacity(self.shipper.disk.used() + self.rng.below(300)),
+            2 => self.store.disk.fail_syncs(1),
+            _ => self.end_of_trouble(),
+        }
+    }
+
+    fn end_of_trouble(&mut self) {
+        self.store.disk.set_capacity(DISK_BYTES);
+        self.shipper.disk.set_capacity(DISK_BYTES);
+        self.store.disk.fail_syncs(0);
+    }
+
+    /// Someone removes the data folder: a store of a new incarnation begins, and the files are all there is.
+    fn wipe_store(&mut self) {
+        self.counts.hit(Hit::StoreWiped);
+        self.store.wipe(&mut self.network, &mut self.counts);
+        self.streams.clear();
+        self.oracle.wiped();
+    }
+
+    fn ask_to_stop(&mut self) {
+        if self.shipper.is_up() && self.rng.one_in(3) {
+            self.counts.hit(Hit::ShipperShutdown);
+            self.step_shipper(ShipperInput::Shutdown);
+        }
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        match self.store.snapshot() {
+            Some(cell) => self.oracle.check(&cell.get(), &self.writer.generations, &mut self.counts),
+            None => Ok(()),
+        }
+    }
+
+    /// Everything runs, nothing fails, nobody writes: then all must be settled, within bounds.
+    fn calm(&mut self) -> Result<(), String> {
+        self.end_of_trouble();
+        self.network.reliable = true;
+        for round in 0..CALM_ROUNDS {
+            // Files of the dead come back to life only by a start, which may take a few tries.
+            if !self.shipper.is_up() {
+                self.shipper.start(&mut self.counts);
+            }
+            if !self.store.is_up() {
+                self.store.start(&mut self.counts);
+            }
+            let step = if round < 100 { 200 } else { 3_000 };
+            self.clock.advance(Duration::from_millis(step));
+            self.step_shipper(ShipperInput::Tick);
+            self.arrive();
+            self.store_turn(StoreInput::Sync);
+            self.store_turn(StoreInput::Tick);
+            self.build();
+            self.reply();
+            if round % 16 == 0 {
+                self.check()?;
+            }
+            if round > 300 && round % 16 == 0 && self.oracle.settled(&self.writer.generations) {
+                break;
+            }
+        }
+        let cell = self.store.snapshot().ok_or("the store is down after the calm")?;
+        self.oracle
+            .check_complete(&cell.get(), &self.writer.generations, &mut self.counts)
+            .map_err(|what| format!("{what}\n{}", self.shipper.describe()))
+    }
+
+    fn collect_faults(&mut self) {
+        for (disk, full) in [(&self.store.disk, Hit::StoreDiskFull), (&self.shipper.disk, Hit::ShipperDiskFull)] {
+            if disk.faults().contains_key(&Fault::DiskFull) {
+                self.counts.hit(full);
+            }
+        }
+        if self.store.disk.faults().contains_key(&Fault::SyncFailed) {
+            self.counts.hit(Hit::StoreSyncFailed);
+        }
+    }
+}
+
+fn stream_of(message: &Message) -> Option<StreamId> {
+    match message {
+        Message::Open(open) => Some(open.stream),
+        Message::Ranges(ranges) => Some(ranges.stream),
+        Message::Provisional(provisional) => Some(provisional.stream),
+        Message::Replay(replay) => Some(replay.stream),
+        Message::Gone(stream) => Some(*stream),
+        Message::Hello(_) | Message::Ledger(_) => None,
+    }
+}
