@@ -24,6 +24,7 @@ export class Search {
   shown: { q: string; window: Window; range: Range } | null = $state.raw(null);
   cursor: string | null = $state.raw(null);
   complete: boolean = $state(true);
+  copies: number = $state(0);
   tookMs: number = $state(0);
   /** A request runs for longer than one notices. */
   slow: boolean = $state(false);
@@ -61,6 +62,7 @@ export class Search {
       this.rows = eventRows(this.events);
       this.cursor = first.cursor;
       this.complete = first.complete;
+      this.copies = first.left_out?.copies ?? 0;
       this.tookMs = first.took_ms ?? performance.now() - started;
       this.error = null;
       this.shown = { q, window: window_, range };
@@ -87,6 +89,7 @@ export class Search {
       this.rows = eventRows(this.events);
       this.cursor = next.cursor;
       this.complete = next.complete;
+      this.copies += next.left_out?.copies ?? 0;
     } catch (error) {
       if (!isAbort(error)) this.error = asApiError(error);
     } finally {

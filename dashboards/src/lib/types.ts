@@ -16,7 +16,8 @@ export interface SearchPage {
   events: LogEvent[];
   cursor: string | null;
   complete: boolean;
-  left_out?: FieldValue | Record<string, unknown>;
+  /** Events that only repeat another file's, and are not shown. */
+  left_out?: { copies: number };
   took_ms?: number;
 }
 
@@ -47,6 +48,8 @@ export interface FieldInfo {
   name: string;
   alias?: string | null;
   type?: string;
+  /** Events that have it. */
+  count?: number;
 }
 
 export interface ParseAnswer {
