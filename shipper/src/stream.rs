@@ -141,7 +141,8 @@ impl Stream {
 
     /// Nothing closed waits or travels.
     pub(crate) fn is_settled(&self) -> bool {
-        self.building.is_none() && self.in_flight.is_none() && self.kept.losses.is_empty()
+        let no_loss = self.kept.losses.is_empty() || self.kept.phase == Phase::Gone;
+        self.building.is_none() && self.in_flight.is_none() && no_loss
     }
 
     /// All that is there is acknowledged.

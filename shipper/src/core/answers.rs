@@ -9,7 +9,7 @@ use crate::batch::InFlight;
 use crate::kept::{Loss, MarkStep, Phase};
 use crate::records::Entry;
 use crate::status::Link;
-use crate::stream::{Opened, Stream};
+use crate::stream::{Naming, Opened, Stream};
 use parsers::Offset;
 use std::time::Duration;
 use wire::{Answer, Covered, HelloAnswer, MarkState, Refusal, StreamId, Verdict};
@@ -141,6 +141,11 @@ impl ShipperCore {
         if state.mark != stream.kept.mark || state.context != stream.kept.context {
             self.go_to(id, state);
         }
+        if let Some(stream) = self.streams.get_mut(&id).filter(|s| s.kept.phase == Phase::Gone) {
+            // This store may not have heard that nothing more comes, or how the stream ended.
+            stream.kept.phase = Phase::Detached;
+            stream.naming = Naming::Nameless;
+        }
     }
 
     /// Takes over the indexer's mark and goes on there.
@@ -198,11 +203,12 @@ impl ShipperCore {
         self.mark_moved(id);
     }
 
-    /// A lost range without end closed the stream.
+    /// A lost range of unknown end closed the stream.
     fn close(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.go_back_to_mark();
-        stream.kept.losses.clear();
+        // The loss is remembered: a store that is restored to before it hears of it again.
+        stream.kept.losses.retain(|l| l.to.is_none());
         stream.kept.size_seen = stream.kept.mark.0;
         if stream.has_file() {
             // Closed by mistake or by another: what the file holds begins anew as a generation of its own.

@@ -225,7 +225,7 @@ impl ShipperCore {
         let loss = stream.kept.losses.iter().min_by_key(|l| l.from)?;
         let journaled = !Safeguard::LossJournaled.holds() || !self.journal.must_sync;
         let settled = stream.building.is_none() && stream.open_bytes() == 0 && loss.from <= stream.kept.mark;
-        (journaled && settled).then_some(loss)
+        (journaled && settled && stream.kept.phase != Phase::Gone).then_some(loss)
     }
 
     /// Its file is gone, and all of it is acknowledged.
