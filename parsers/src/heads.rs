@@ -79,3 +79,20 @@ pub(crate) fn word(c: &mut Cursor<'_>) -> Span {
     c.take_byte(b' ');
     span
 }
+
+/// How long a bracket may be that holds brackets itself.
+const BRACKET_BYTES_MAX: usize = 512;
+
+/// A bracket whose inside nobody checks (a client's correlation id, a thread's name) and what follows it: it ends
+/// at the first closing bracket behind which `rest` fits.
+pub(crate) fn bracket_before<'a, T>(c: Cursor<'a>, rest: impl Fn(Cursor<'a>, Span) -> Option<T>) -> Option<T> {
+    if c.peek() != Some(b'[') {
+        return None;
+    }
+    let inside = c.at + 1;
+    let window = &c.line[inside..c.line.len().min(inside + BRACKET_BYTES_MAX)];
+    memchr::memchr_iter(b']', window).find_map(|i| {
+        let end = inside + i;
+        rest(Cursor::new(c.line, end + 1), Span::new(inside, end))
+    })
+}

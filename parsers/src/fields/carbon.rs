@@ -28,7 +28,26 @@ pub(crate) fn fill(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -
     fields.span(if log4j1 { FieldId::SERVER_NAME } else { FieldId::APP }, head.app);
     fields.span(FieldId::MESSAGE, message);
     artifact(head, message, bytes, fields);
+    trace(bytes, fields);
     (level, message)
+}
+
+/// `trace_id=… span_id=…`, which Micro Integrator can be told to print at the end of an event.
+fn trace(bytes: &[u8], fields: &mut Fields) {
+    const WITHIN: usize = 96;
+    let end = bytes.trim_ascii_end();
+    // A span's id ends in a digit of hexadecimal, right after 16 of them.
+    let Some(equals) = end.len().checked_sub(17).filter(|at| end[*at] == b'=') else { return };
+    let from = end.len().saturating_sub(WITHIN);
+    if !end[from..equals].ends_with(b"span_id") {
+        return;
+    }
+    if let Some(at) = memchr::memmem::find(&end[from..], b"trace_id=") {
+        let id = from + at + 9;
+        let len = end[id..].iter().take_while(|b| b.is_ascii_hexdigit()).count();
+        fields.span(FieldId::TRACE_ID, Span::new(id, id + len));
+        fields.span(FieldId::SPAN_ID, Span::new(equals + 1, end.len()));
+    }
 }
 
 /// A head that a mail program or terminal broke after the level: the logger stands on the second line.
@@ -111,6 +130,13 @@ fn artifact(head: &Head, message: Span, bytes: &[u8], fields: &mut Fields) {
     let start = message.start as usize;
     fields.span(FieldId::ARTIFACT_TYPE, Span::new(start + 1, start + 1 + kind));
     fields.span(FieldId::ARTIFACT_NAME, trimmed(bytes, start + name, start + name + len));
+    // The archive it was deployed with stands behind it.
+    const CONTAINER: &[u8] = b"[ Deployed From Artifact Container: ";
+    if let Some(at) = memchr::memmem::find(&text[name + len..], CONTAINER) {
+        let from = name + len + at + CONTAINER.len();
+        let car = memchr::memchr(b']', &text[from..]).unwrap_or(0);
+        fields.span(FieldId::CAR_NAME, trimmed(bytes, start + from, start + from + car));
+    }
 }
 
 /// `thread >> "…"` and `thread << "…"`: bytes read from a socket and written to one.

@@ -2,7 +2,7 @@
 //! log4j1, Identity Server's console, Choreo Connect, websocket access.
 
 use super::tid::{dash, logger, tenant_text};
-use super::word;
+use super::{bracket_before, word};
 use crate::Family;
 use crate::head::Head;
 use crate::level;
@@ -145,9 +145,11 @@ fn mi_metric(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
 pub(super) fn threaded(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     c.bracket()?;
     c.take_byte(b' ').then_some(())?;
-    head.thread = c.bracket()?;
-    head.level = level::take(&mut c)?;
-    c.take_byte(b' ').then_some(())?;
+    let rest = bracket_before(c, |mut c, thread| {
+        let level = level::take(&mut c)?;
+        c.take_byte(b' ').then_some((c, thread, level))
+    });
+    (c, head.thread, head.level) = rest?;
     if head.family != Family::MiOtel {
         head.logger = logger_word(&mut c);
     }

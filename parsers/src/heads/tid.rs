@@ -3,6 +3,7 @@
 //! The brackets tell the shapes apart: two before the time (`tid`, `tid-is`), one (`tid-short`,
 //! `tid-is-audit`) or none (`tid-launch`); a bracket after the time is the correlation id of Identity Server.
 
+use super::bracket_before;
 use crate::Family;
 use crate::head::Head;
 use crate::level;
@@ -24,6 +25,17 @@ pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
     }
     let second = c;
     if let Some(stamp) = stamp::bracketed(&mut c) {
+        // A time may stand in the app's bracket too; only the bracket after the next time tells.
+        let mut next = c;
+        if next.take_byte(b' ')
+            && let Some(stamp) = stamp::bracketed(&mut next)
+        {
+            let app = Span::new(second.at + 1, c.at - 1);
+            let head = Head { tenant, app, ..Head::new(Family::TidIs, stamp) };
+            if let Some(is) = correlated(next, head) {
+                return Some(is);
+            }
+        }
         let head = Head { tenant, ..Head::new(Family::TidShort, stamp) };
         if let Some(head) = short(c, head) {
             return Some(head);
@@ -49,14 +61,8 @@ fn launch(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
 /// After the time of `tid-short` and `tid-is-audit`.
 #[inline]
 fn short(c: Cursor<'_>, mut head: Head) -> Option<Head> {
-    if let Some(correlation) = is_bracket(c) {
-        let mut t = Cursor::new(c.line, correlation.end() + 1);
-        if let Some(level) = level::take(&mut t) {
-            let mut is = Head { family: Family::TidIsAudit, correlation, level, ..head };
-            if logger(&mut t, &mut is).is_some() && dash(&mut t, &mut is, b" - ").is_some() {
-                return Some(is);
-            }
-        }
+    if let Some(is) = correlated(c, Head { family: Family::TidIsAudit, ..head }) {
+        return Some(is);
     }
     let mut t = c;
     head.level = level::take(&mut t)?;
@@ -67,14 +73,8 @@ fn short(c: Cursor<'_>, mut head: Head) -> Option<Head> {
 /// After the time of `tid` and `tid-is`; `other` is the second bracket: an app, or the server of log4j1.
 #[inline]
 fn full(c: Cursor<'_>, mut head: Head, other: Span) -> Option<Head> {
-    if let Some(correlation) = is_bracket(c) {
-        let mut t = Cursor::new(c.line, correlation.end() + 1);
-        if let Some(level) = level::take(&mut t) {
-            let mut is = Head { family: Family::TidIs, correlation, level, app: other, ..head };
-            if logger(&mut t, &mut is).is_some() && dash(&mut t, &mut is, b" - ").is_some() {
-                return Some(is);
-            }
-        }
+    if let Some(is) = correlated(c, Head { family: Family::TidIs, app: other, ..head }) {
+        return Some(is);
     }
     let mut t = c;
     head.app = other;
@@ -141,12 +141,17 @@ pub(crate) fn tenant_text(c: &mut Cursor<'_>, head: &mut Head) -> Option<()> {
     Some(())
 }
 
-/// ` [correlation id]` and nothing taken, when it stands here.
-#[inline]
-fn is_bracket(c: Cursor<'_>) -> Option<Span> {
-    let mut t = c;
-    t.take_byte(b' ').then_some(())?;
-    t.bracket()
+/// ` [correlation id]LVL {logger} - `.
+fn correlated(mut c: Cursor<'_>, head: Head) -> Option<Head> {
+    if !c.take(b" [") {
+        return None;
+    }
+    c.at -= 1;
+    bracket_before(c, |mut c, correlation| {
+        let mut head = Head { correlation, level: level::take(&mut c)?, ..head };
+        logger(&mut c, &mut head)?;
+        dash(&mut c, &mut head, b" - ")
+    })
 }
 
 /// ` {logger}`.
@@ -168,11 +173,15 @@ fn dash_maybe_blank(c: &mut Cursor<'_>, head: &mut Head) -> Option<Head> {
     dash(c, head, b"- ")
 }
 
-/// `text`, after which the message begins.
+/// `text`, after which the message begins. Tools that trim lines leave nothing of an empty message's blank.
 #[inline]
 pub(crate) fn dash(c: &mut Cursor<'_>, head: &mut Head, text: &[u8]) -> Option<Head> {
-    c.take(text).then(|| {
-        head.message = c.at as u32;
-        *head
-    })
+    let rest = c.rest();
+    let trimmed = || rest.len() + 1 == text.len() && text.starts_with(rest);
+    if !rest.starts_with(text) && !trimmed() {
+        return None;
+    }
+    c.at += text.len().min(rest.len());
+    head.message = c.at as u32;
+    Some(*head)
 }
