@@ -26,6 +26,7 @@ mod container;
 mod ids;
 mod infos;
 mod ints;
+mod literals;
 mod plan;
 mod reader;
 mod rollup;

@@ -11,7 +11,7 @@ use super::ints::Ints;
 use super::reader::EmbeddedSegment;
 use super::terms::{Term, Terms};
 use super::uuids::{self, HexWord};
-use super::words;
+use super::{literals, words};
 use crate::query::fields::{self, FieldKind, FieldValue};
 use crate::query::glob::Glob;
 use crate::query::matcher::ValueTest;
@@ -93,8 +93,25 @@ fn text_node<'s>(segment: &'s EmbeddedSegment, test: &TextTest) -> Result<Node<'
             [one] => pattern_node(segment, one)?,
             several => Node::Loose(Box::new(sequence_node(segment, several)?)),
         },
-        TextTest::Bytes(_) | TextTest::Regex(_) => Node::Unknown,
+        TextTest::Regex(regex) => expression_node(segment, regex.as_str())?,
+        TextTest::Bytes(_) => Node::Unknown,
     })
+}
+
+/// Rows that have words with all the pieces a match must have.
+fn expression_node<'s>(segment: &'s EmbeddedSegment, pattern: &str) -> Result<Node<'s>, SegmentError> {
+    // A piece that can be part of an id may stand in one, and of those the words are not kept.
+    let pieces = literals::pieces(pattern).into_iter().filter(|piece| !piece.chars().all(words::is_id_char));
+    let mut nodes = Vec::new();
+    for piece in pieces {
+        let terms = segment.terms()?;
+        let found = terms.walk("", &|word| literals::word_has(word, &piece))?;
+        nodes.push(Node::of_terms(segment, terms, found)?);
+    }
+    if nodes.is_empty() {
+        return Ok(Node::Unknown);
+    }
+    Ok(Node::Loose(Box::new(Node::and(nodes))))
 }
 
 /// Words that follow each other: rows that have all of them. Five that make a UUID may also be one that was
@@ -193,6 +210,10 @@ fn field_node<'s>(segment: &'s EmbeddedSegment, name: &str, test: &Test) -> Resu
         (_, ValueTest::Text(test)) if kind == FieldKind::Text => {
             let strays = segment.strays()?;
             Ok(Node::Loose(Box::new(Node::or(vec![text_node(segment, &test)?, Node::may(strays)]))))
+        }
+        (_, ValueTest::Regex(regex)) if kind == FieldKind::Text => {
+            let strays = segment.strays()?;
+            Ok(Node::Loose(Box::new(Node::or(vec![expression_node(segment, regex.as_str())?, Node::may(strays)]))))
         }
         (FieldColumn::Hashed { .. }, ValueTest::Equal(folded)) => hashed_node(segment, name, &folded),
         (FieldColumn::Hashed { .. } | FieldColumn::Loose { .. }, _) => Ok(Node::Unknown),
