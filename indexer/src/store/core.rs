@@ -25,7 +25,8 @@ mod retain;
 mod tests;
 
 pub use api::{
-    OpenError, ReplayError, StoreConfig, StoreInput, StoreOutput, StoreOutside, StoreStatus, TailBatch, TailChange, TailWhat, Ticket,
+    OpenError, ReplayError, StoreConfig, StoreInput, StoreOutput, StoreOutside, StoreStatus, TailBatch, TailChange,
+    TailWhat, Ticket,
 };
 pub use build::{BuildJob, BuildOutcome};
 
@@ -143,9 +144,10 @@ impl StoreCore {
     pub fn status(&self) -> StoreStatus {
         let sizes = self.partitions.values().map(Partition::size);
         let (events, raw_bytes) = sizes.fold((0, 0), |(events, bytes), (e, b)| (events + e, bytes + b));
-        let memory = self.partitions.values().flat_map(|partition| {
-            partition.sealed.iter().map(|sealed| &sealed.blocks).chain([&partition.memory])
-        });
+        let memory = self
+            .partitions
+            .values()
+            .flat_map(|partition| partition.sealed.iter().map(|sealed| &sealed.blocks).chain([&partition.memory]));
         let (memory_events, memory_bytes) =
             memory.fold((0, 0), |(events, bytes), blocks| (events + blocks.events, bytes + blocks.raw_bytes));
         StoreStatus {
@@ -154,7 +156,7 @@ impl StoreCore {
             streams: self.marks.streams().len() as u64,
             events,
             raw_bytes,
-            segment_bytes: self.partitions.values().map(Partition::disk_bytes).sum(),
+            segment_bytes: self.partitions.values().map(|partition| partition.disk.disk_bytes).sum(),
             segments: self.partitions.values().map(|partition| partition.segments.len() as u64).sum(),
             partitions: self.partitions.len() as u64,
             memory_events,
@@ -253,7 +255,11 @@ impl StoreCore {
             }
             Message::Ledger(streams) => {
                 let refused = judge.is_fenced();
-                return if refused { Verdict::Refused(Refusal::Fenced) } else { self.ledger(&speaker.owner, agent, &streams) };
+                return if refused {
+                    Verdict::Refused(Refusal::Fenced)
+                } else {
+                    self.ledger(&speaker.owner, agent, &streams)
+                };
             }
         };
         match judged {

@@ -51,6 +51,14 @@ pub(crate) struct Sealed {
     pub(crate) up_to: Position,
 }
 
+/// What a partition's segments hold.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Disk {
+    pub(crate) events: u64,
+    pub(crate) raw_bytes: u64,
+    pub(crate) disk_bytes: u64,
+}
+
 /// One partition.
 #[derive(Debug)]
 pub(crate) struct Partition {
@@ -61,6 +69,8 @@ pub(crate) struct Partition {
     /// Events of records up to here are in segments.
     pub(crate) position: Position,
     pub(crate) segments: Vec<(Listed, Arc<dyn Segment>)>,
+    /// Sums over them.
+    pub(crate) disk: Disk,
     pub(crate) sealed: Option<Sealed>,
     pub(crate) memory: Blocks,
     pub(crate) next_segment: u64,
@@ -76,6 +86,7 @@ impl Partition {
             from,
             position: from,
             segments: Vec::new(),
+            disk: Disk::default(),
             sealed: None,
             memory: Blocks::default(),
             next_segment: 1,
@@ -98,13 +109,16 @@ impl Partition {
     /// Events and raw bytes, in memory and on disk.
     pub(crate) fn size(&self) -> (u64, u64) {
         let memory = self.sealed.iter().map(|sealed| &sealed.blocks).chain([&self.memory]);
-        let memory = memory.map(|blocks| (blocks.events, blocks.raw_bytes));
-        let disk = self.segments.iter().map(|(listed, _)| (listed.meta.events, listed.meta.raw_bytes));
-        memory.chain(disk).fold((0, 0), |(events, bytes), (e, b)| (events + e, bytes + b))
+        memory.fold((self.disk.events, self.disk.raw_bytes), |(events, raw_bytes), blocks| {
+            (events + blocks.events, raw_bytes + blocks.raw_bytes)
+        })
     }
 
-    pub(crate) fn disk_bytes(&self) -> u64 {
-        self.segments.iter().map(|(listed, _)| listed.meta.disk_bytes).sum()
+    pub(crate) fn add_segment(&mut self, listed: Listed, segment: Arc<dyn Segment>) {
+        self.disk.events += listed.meta.events;
+        self.disk.raw_bytes += listed.meta.raw_bytes;
+        self.disk.disk_bytes += listed.meta.disk_bytes;
+        self.segments.push((listed, segment));
     }
 
     /// Puts what it holds into its view; provisional events stay as they are.

@@ -38,7 +38,12 @@ struct NaiveSegment {
 }
 
 impl SegmentBuilder for NaiveBuilder {
-    fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>]) -> Result<SegmentMeta, SegmentError> {
+    fn build(
+        &self,
+        files: &dyn Files,
+        folder: &Path,
+        events: &[Arc<StoredEvent>],
+    ) -> Result<SegmentMeta, SegmentError> {
         let path = folder.join(FILE);
         let body = encode(events);
         replace_whole(files, &path, KIND, &body).map_err(|failure| SegmentError::Io {

@@ -17,8 +17,8 @@ pub(crate) use replay::records;
 
 use super::core::{OpenError, StoreConfig, StoreOutside};
 use super::manifest::{
-    self, FileKind, PartitionEntry, PartitionManifest, ReadFailure, RootManifest, read_whole, replace_whole, segment_number,
-    sync_folder,
+    self, FileKind, PartitionEntry, PartitionManifest, ReadFailure, RootManifest, read_whole, replace_whole,
+    segment_number, sync_folder,
 };
 use super::marks::{self, Marks, MarksFile};
 use super::memory::Partition;
@@ -71,8 +71,7 @@ pub(crate) fn recover(folder: &Path, config: &StoreConfig, outside: &StoreOutsid
     let log = open_wal(folder, config, outside, &root)?;
     check_wal(folder, &log, &root, &read_marks, &partitions)?;
     sweep::sweep(files, folder, &partitions)?;
-    let mut recovered =
-        Recovered { lock, log, root, marks: read_marks.marks, partitions, leftovers: Vec::new() };
+    let mut recovered = Recovered { lock, log, root, marks: read_marks.marks, partitions, leftovers: Vec::new() };
     replay::replay(&mut recovered, read_marks.position, outside.clock.monotonic())?;
     begin(&mut recovered, folder, files)?;
     Ok(recovered)
@@ -148,12 +147,17 @@ fn open_partition(
         let segment_folder = folder.join(&entry.folder).join(&listed.name);
         let segment = outside.builder.open(files, &segment_folder, &listed.meta).map_err(OpenError::Segment)?;
         partition.next_segment = partition.next_segment.max(segment_number(&listed.name).unwrap_or(0) + 1);
-        partition.segments.push((listed, segment));
+        partition.add_segment(listed, segment);
     }
     Ok(partition)
 }
 
-fn open_wal(folder: &Path, config: &StoreConfig, outside: &StoreOutside, root: &RootManifest) -> Result<Log, OpenError> {
+fn open_wal(
+    folder: &Path,
+    config: &StoreConfig,
+    outside: &StoreOutside,
+    root: &RootManifest,
+) -> Result<Log, OpenError> {
     let path = folder.join(manifest::WAL);
     if let Err(error) = outside.files.list(&path) {
         return Err(match error.kind() {

@@ -7,7 +7,9 @@
 pub(crate) mod coding;
 mod record;
 
-pub(crate) use record::{Happening, Record, Slot, StreamRecord, Taken, TakenEvent, TakenFate, TakenRange, decode, encode, event_sum};
+pub(crate) use record::{
+    Happening, Record, Slot, StreamRecord, Taken, TakenEvent, TakenFate, TakenRange, decode, encode, event_sum,
+};
 
 /// First bytes of each log segment.
 pub(crate) const MAGIC: [u8; 8] = *b"CTSTWAL\n";

@@ -6,7 +6,8 @@
 
 use super::{BuildJob, BuildOutcome, StoreCore, StoreOutput};
 use crate::store::manifest::{
-    self, Listed, PartitionEntry, PartitionManifest, WriteFailure, partition_folder, replace_whole, segment_name, sync_folder,
+    self, Listed, PartitionEntry, PartitionManifest, WriteFailure, partition_folder, replace_whole, segment_name,
+    sync_folder,
 };
 use crate::store::marks;
 use crate::store::memory::{Blocks, Partition, Sealed};
@@ -48,7 +49,9 @@ impl StoreCore {
                     self.rest(key, format!("the store's manifest cannot be written: {error}"));
                 }
             }
-            Err(WriteFailure::InDoubt(error)) => self.fail(format!("the store's manifest cannot be written: {error}"), out),
+            Err(WriteFailure::InDoubt(error)) => {
+                self.fail(format!("the store's manifest cannot be written: {error}"), out)
+            }
         }
     }
 
@@ -164,14 +167,19 @@ impl StoreCore {
         let path = self.root_folder.join(folder).join(manifest::PARTITION);
         replace_whole(&*self.outside.files, &path, manifest::PARTITION_KIND, &body)?;
         partition.position = sealed.up_to;
-        partition.segments.push((listed, segment));
+        partition.add_segment(listed, segment);
         let sealed = partition.sealed.take();
         if Safeguard::HandOverAtomic.holds() {
             self.show([key.clone()]);
         } else if let Some(view) = self.views.get_mut(key) {
             let view = Arc::make_mut(view);
             view.segments = partition.segments.iter().map(|(_, segment)| Arc::clone(segment)).collect();
-            view.memory = sealed.iter().flat_map(|sealed| &sealed.blocks.blocks).chain(&partition.memory.blocks).cloned().collect();
+            view.memory = sealed
+                .iter()
+                .flat_map(|sealed| &sealed.blocks.blocks)
+                .chain(&partition.memory.blocks)
+                .cloned()
+                .collect();
             self.half_handed_over = Some(key.clone());
             self.swap();
         }
@@ -224,7 +232,9 @@ impl StoreCore {
                 let step = self.config.wal_segment_bytes;
                 self.next_cut_bytes = kept.saturating_add(step).max(step.saturating_mul(2));
             }
-            Err(WriteFailure::Kept(error)) => self.flush_error = Some(format!("the mark table cannot be written: {error}")),
+            Err(WriteFailure::Kept(error)) => {
+                self.flush_error = Some(format!("the mark table cannot be written: {error}"))
+            }
             Err(WriteFailure::InDoubt(error)) => self.fail(format!("the write-ahead log cannot be cut: {error}"), out),
         }
     }

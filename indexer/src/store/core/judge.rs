@@ -19,7 +19,9 @@ use bytes::Bytes;
 use outside::Safeguard;
 use parsers::{Flags, Offset, TimeNs};
 use std::sync::Arc;
-use wire::{AgentId, Epoch, EventsPayload, Fate, Hello, HelloAnswer, Open, Range, Ranges, Refusal, Replay, StreamId, Verdict};
+use wire::{
+    AgentId, Epoch, EventsPayload, Fate, Hello, HelloAnswer, Open, Range, Ranges, Refusal, Replay, StreamId, Verdict,
+};
 
 /// What came of a message.
 pub(super) enum Judged {

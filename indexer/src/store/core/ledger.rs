@@ -11,7 +11,8 @@ impl StoreCore {
     /// A row for each of the agent's streams that were asked for. What waits for its fsync is counted: the
     /// answer goes out after it.
     pub(super) fn ledger(&self, owner: &Arc<str>, agent: AgentId, asked: &[StreamId]) -> Verdict {
-        let mut held: BTreeMap<StreamId, LedgerSum> = asked.iter().map(|stream| (*stream, LedgerSum::default())).collect();
+        let mut held: BTreeMap<StreamId, LedgerSum> =
+            asked.iter().map(|stream| (*stream, LedgerSum::default())).collect();
         self.add_segments(owner, &mut held);
         self.add_memory(owner, &mut held);
         let rows = held.into_iter().filter_map(|(stream, held)| {
@@ -54,9 +55,7 @@ impl StoreCore {
 }
 
 /// The rows of a segment's stream table as sums.
-pub(super) fn sums(
-    rows: &[crate::store::segment::StreamRow],
-) -> impl Iterator<Item = (StreamId, LedgerSum)> + '_ {
+pub(super) fn sums(rows: &[crate::store::segment::StreamRow]) -> impl Iterator<Item = (StreamId, LedgerSum)> + '_ {
     rows.iter().map(|row| {
         let hash = LedgerHash(u128::from_str_radix(&row.hash, 16).unwrap_or_default());
         (StreamId(row.stream), LedgerSum { events: row.events, bytes: row.bytes, hash })

@@ -65,7 +65,9 @@ impl StoreCore {
     pub(super) fn clock_doubt(&self) -> Option<String> {
         let known = self.root.clock_doubt_ns?;
         let days = self.now().0.saturating_sub(known) / DAY_NS;
-        Some(format!("the clock is {days} days past the last event stored: nothing is removed by age until it is confirmed"))
+        Some(format!(
+            "the clock is {days} days past the last event stored: nothing is removed by age until it is confirmed"
+        ))
     }
 
     /// Removes what is too old or too much.
@@ -92,7 +94,8 @@ impl StoreCore {
     }
 
     fn expired(&self, retention: Retention) -> BTreeSet<PartitionKey> {
-        let expired = self.partitions.iter().filter(|(key, partition)| retention.is_expired(key.day) && is_idle(partition));
+        let expired =
+            self.partitions.iter().filter(|(key, partition)| retention.is_expired(key.day) && is_idle(partition));
         expired.map(|(key, _)| key.clone()).collect()
     }
 
@@ -102,15 +105,15 @@ impl StoreCore {
         let mut left: Vec<(&PartitionKey, &Partition)> =
             self.partitions.iter().filter(|(key, _)| !gone.contains(*key)).collect();
         left.sort_by_key(|(key, _)| (key.day, key.hour));
-        let mut bytes: u64 = left.iter().map(|(_, partition)| partition.disk_bytes()).sum();
+        let mut bytes: u64 = left.iter().map(|(_, partition)| partition.disk.disk_bytes).sum();
         left.pop();
         let mut too_much = Vec::new();
         for (key, partition) in left {
             if bytes <= max {
                 break;
             }
-            if is_idle(partition) && partition.disk_bytes() > 0 {
-                bytes -= partition.disk_bytes();
+            if is_idle(partition) && partition.disk.disk_bytes > 0 {
+                bytes -= partition.disk.disk_bytes;
                 too_much.push(key.clone());
             }
         }
@@ -120,8 +123,7 @@ impl StoreCore {
     /// Marks of files that are gone for longer than anything is kept (protocol rule 29).
     fn unneeded_marks(&self, retention: Retention) -> Vec<StreamRecord<()>> {
         let unneeded = self.marks.streams().iter().filter(|(_, mark)| {
-            mark.gone_at.is_some_and(|at| retention.is_expired(day_of(at)))
-                && mark.taken.events == mark.removed.events
+            mark.gone_at.is_some_and(|at| retention.is_expired(day_of(at))) && mark.taken.events == mark.removed.events
         });
         unneeded.map(|(key, _)| StreamRecord { owner: Arc::clone(&key.owner), stream: key.stream, what: () }).collect()
     }
@@ -152,7 +154,9 @@ impl StoreCore {
                 self.root_names_leftovers = true;
                 self.flush_error = Some(format!("the store's manifest cannot be written: {error}"));
             }
-            Err(WriteFailure::InDoubt(error)) => self.fail(format!("the store's manifest cannot be written: {error}"), out),
+            Err(WriteFailure::InDoubt(error)) => {
+                self.fail(format!("the store's manifest cannot be written: {error}"), out)
+            }
         }
         self.remove_leftovers();
     }

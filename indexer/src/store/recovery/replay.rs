@@ -1,11 +1,11 @@
 //! Replay of the WAL. It decides nothing anew (protocol rule 32).
 
 use super::{OpenError, Recovered};
+use crate::event::StoredEvent;
 use crate::store::marks::StreamKey;
 use crate::store::memory::Partition;
 use crate::store::snapshot::PartitionKey;
 use crate::store::wal::{Happening, Record, decode};
-use crate::event::StoredEvent;
 use outside::Safeguard;
 use seglog::{Log, Position};
 use std::collections::BTreeMap;
@@ -30,7 +30,10 @@ pub enum ReplayError {
 }
 
 /// The durable records from a position on.
-pub(crate) fn records(log: &Log, from: Position) -> impl Iterator<Item = Result<(Position, Record), ReplayError>> + use<> {
+pub(crate) fn records(
+    log: &Log,
+    from: Position,
+) -> impl Iterator<Item = Result<(Position, Record), ReplayError>> + use<> {
     log.read_from(from).map(|read| {
         let (position, bytes) = read.map_err(ReplayError::Read)?;
         let record = decode(bytes).map_err(|reason| ReplayError::Record { position, reason: reason.to_string() })?;

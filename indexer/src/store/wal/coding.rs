@@ -5,9 +5,13 @@
 
 use crate::event::{StoredEvent, StreamInfo};
 use bytes::Bytes;
-use parsers::{Dataset, EventTime, Family, Field, FieldId, Flags, Level, Offset, TimeNs, TimeSource, Value, ZoneSource};
+use parsers::{
+    Dataset, EventTime, Family, Field, FieldId, Flags, Level, Offset, TimeNs, TimeSource, Value, ZoneSource,
+};
 use std::sync::Arc;
-use wire::{AgentId, Anchor, ContinuesFrom, Epoch, EventBody, EventId, Factors, FateKind, LedgerHash, LedgerSum, StreamId};
+use wire::{
+    AgentId, Anchor, ContinuesFrom, Epoch, EventBody, EventId, Factors, FateKind, LedgerHash, LedgerSum, StreamId,
+};
 
 /// Bytes that are not what [`Writer`] writes. Under a checksum this means another program wrote them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -78,7 +78,10 @@ pub(crate) struct TakenEvent {
 /// Where an event goes, within its owner and environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slot {
-    Day { day: i32, hour: Option<u8> },
+    Day {
+        day: i32,
+        hour: Option<u8>,
+    },
     /// Older than the retention when it came: counted, not kept (protocol rule 37).
     Expired,
 }
@@ -160,9 +163,8 @@ impl Record {
             }
         };
         let stored = takens.into_iter().flat_map(|taken| taken.into_stored(info, self.received));
-        let placed = stored.filter_map(|(slot, event)| {
-            Some((slot.partition(&self.owner, &environment)?, Arc::new(event)))
-        });
+        let placed =
+            stored.filter_map(|(slot, event)| Some((slot.partition(&self.owner, &environment)?, Arc::new(event))));
         placed.collect()
     }
 }

@@ -99,9 +99,7 @@ pub(super) fn payload(payload: &EventsPayload, event_bytes_max: u64) -> Option<R
 
 /// Why an event can never be taken.
 pub(crate) fn event_fault(event: &EventBody, event_bytes_max: u64) -> Option<&'static str> {
-    let outside = |value: &Value| {
-        matches!(value, Value::Span { start, len } if u64::from(*start) + u64::from(*len) > u64::from(event.len))
-    };
+    let outside = |value: &Value| matches!(value, Value::Span { start, len } if u64::from(*start) + u64::from(*len) > u64::from(event.len));
     if event.size == 0 {
         Some("an event has at least one byte")
     } else if event.offset.0.saturating_add(u64::from(event.size)) > OFFSET_MAX {

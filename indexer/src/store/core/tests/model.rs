@@ -2,18 +2,21 @@
 //!
 //! The model is a shipper that knows what it has planned to send of each stream (its cuts are fixed once
 //! made), and the largest mark it was ever answered. After each step:
-//! - visible events are exactly those of the plan before some mark, each once and byte for byte;
+//! - visible events are exactly those of the plan before some mark, each once and byte for byte, none of them
+//!   as open event too;
 //! - that mark is not before the largest one answered;
 //! - after a restart the store tells that mark, and its books add up.
 
-use super::rig::{Rig, body, byte_at, file_bytes, open, range, small, NOW, DAY};
+use super::rig::{DAY, NOW, Rig, body, byte_at, file_bytes, open, range, small};
 use crate::store::core::{BuildJob, StoreConfig, StoreInput, Ticket};
 use crate::store::naive::NaiveBuilder;
 use bytes::Bytes;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use wire::{EventsPayload, Fate, FateKind, LedgerSum, Message, Offset, Range, Ranges, Refusal, StreamId, Verdict};
+use wire::{
+    EventsPayload, Fate, FateKind, LedgerSum, Message, Offset, Provisional, Range, Ranges, Refusal, StreamId, Verdict,
+};
 
 const STREAMS: u64 = 3;
 
@@ -21,21 +24,40 @@ const STREAMS: u64 = 3;
 #[derive(Clone, Debug)]
 enum Op {
     /// Plans more of a stream and sends from the last known mark on, `back` pieces earlier than need be.
-    Send { stream: u64, pieces: Vec<Piece>, back: usize },
+    Send {
+        stream: u64,
+        pieces: Vec<Piece>,
+        back: usize,
+    },
+    /// Shows some bytes behind the plan's end as open event.
+    Open {
+        stream: u64,
+        size: u64,
+    },
     /// Sends what begins behind the plan's end.
-    Gap { stream: u64 },
+    Gap {
+        stream: u64,
+    },
     Sync,
     /// Runs the oldest build, or all.
-    Build { all: bool },
+    Build {
+        all: bool,
+    },
     /// Lets time pass.
-    Tick { secs: u64 },
+    Tick {
+        secs: u64,
+    },
     Flush,
     Kill,
     PowerCut,
     /// The process dies in its n-th file system call from now.
-    DieAfter { calls: u64 },
+    DieAfter {
+        calls: u64,
+    },
     /// Only so many bytes are left on the disk.
-    Full { left: u64 },
+    Full {
+        left: u64,
+    },
     Space,
     FailSync,
 }
@@ -80,6 +102,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         12 => (0..STREAMS, prop::collection::vec(piece(), 1..4), 0usize..4)
             .prop_map(|(stream, pieces, back)| Op::Send { stream, pieces, back }),
+        4 => (0..STREAMS, 1u64..20).prop_map(|(stream, size)| Op::Open { stream, size }),
         1 => (0..STREAMS).prop_map(|stream| Op::Gap { stream }),
         10 => Just(Op::Sync),
         6 => any::<bool>().prop_map(|all| Op::Build { all }),
@@ -198,7 +221,11 @@ impl Game {
     fn restart(&mut self, power_cut: bool) {
         self.rig.disk.set_capacity(1 << 30);
         self.rig.disk.fail_syncs(0);
-        if power_cut { self.rig.power_cut() } else { self.rig.kill() }
+        if power_cut {
+            self.rig.power_cut()
+        } else {
+            self.rig.kill()
+        }
         self.tickets.clear();
         self.rig.open().unwrap();
         self.check();
@@ -218,6 +245,11 @@ impl Game {
                 pieces.iter().for_each(|&piece| plan.add(piece));
                 let message = plan.message(stream(*i), *back);
                 self.tell(*i, message);
+            }
+            Op::Open { stream: i, size } => {
+                let (id, from) = (stream(*i), self.plans[i].end());
+                let (event, bytes) = (body(from, from + size, Some(NOW)), file_bytes(id, from, from + size));
+                self.tell(*i, Message::Provisional(Provisional { stream: id, event, bytes: Bytes::from(bytes) }));
             }
             Op::Gap { stream: i } => {
                 let from = self.plans[i].end() + 5;
@@ -274,7 +306,7 @@ impl Game {
                     plan.answered = plan.answered.max(state.mark.0);
                     plan.next = state.mark.0;
                 }
-                Verdict::Refused(Refusal::Busy { .. }) => {}
+                Verdict::Refused(Refusal::Busy { .. }) | Verdict::Provisional { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -298,6 +330,17 @@ impl Game {
             assert_eq!(visible, planned[..visible.len().min(planned.len())], "stream {i} is not a prefix of the plan");
             let due = plan.events_before(plan.answered).len();
             assert!(visible.len() >= due, "stream {i}: {due} events answered, {} visible", visible.len());
+            let snapshot = self.rig.snapshot();
+            let open: Vec<u64> = snapshot
+                .partitions
+                .values()
+                .filter_map(|view| view.provisional.get(&id))
+                .map(|event| event.body.offset.0)
+                .collect();
+            assert!(
+                open.len() <= 1 && open.iter().all(|offset| !visible.contains(offset)),
+                "stream {i}: {open:?} is open and closed"
+            );
         }
     }
 

@@ -109,7 +109,11 @@ fn a_death_at_any_call_of_retention_removes_all_or_nothing() {
         rig.advance(DAYS);
         rig.files.die_after(calls);
         rig.step(StoreInput::Tick);
-        if calls % 2 == 0 { rig.power_cut() } else { rig.kill() }
+        if calls % 2 == 0 {
+            rig.power_cut()
+        } else {
+            rig.kill()
+        }
         rig.open().unwrap();
         let offsets = rig.offsets();
         assert!(offsets == [20] || offsets == [0, 10, 20], "{offsets:?} after {calls} calls");

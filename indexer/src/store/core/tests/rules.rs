@@ -1,16 +1,16 @@
 //! How messages are judged.
 
 use super::rig::{
-    DAY, NOW, ROOT, Rig, STREAM, body, events, events_at, events_range, factors, file_bytes, mark_of, open, other, payload, range,
-    ranges, small,
+    DAY, NOW, ROOT, Rig, STREAM, body, events, events_at, events_range, factors, file_bytes, mark_of, open, other,
+    payload, range, ranges, small,
 };
 use crate::access::{Source, Tokens};
 use crate::store::wal::event_sum;
 use bytes::Bytes;
 use parsers::{Flags, Level, Offset, TimeNs, TimeSource};
 use wire::{
-    AgentId, Anchor, Covered, Epoch, EventsPayload, Fate, FateKind, FateSpan, LedgerRow, LedgerSum, MarkState, Message, Open,
-    Ranges, Refusal, Replay, StreamId, Verdict,
+    AgentId, Anchor, Covered, Epoch, EventsPayload, Fate, FateKind, FateSpan, LedgerRow, LedgerSum, MarkState, Message,
+    Open, Ranges, Refusal, Replay, StreamId, Verdict,
 };
 
 fn ready() -> Rig {
@@ -131,8 +131,12 @@ fn owners_do_not_share_streams() {
     assert_eq!(refusal(rig.send(events(10, &[20]))), Refusal::NotOpen);
     assert_eq!(state(&mut rig).mark, Offset(0));
     assert_eq!(mark_of(&rig.send(events(0, &[7]))), 7);
-    let owners: Vec<(String, u64)> =
-        rig.snapshot().partitions.iter().map(|(key, view)| (key.owner.to_string(), view.memory[0].len() as u64)).collect();
+    let owners: Vec<(String, u64)> = rig
+        .snapshot()
+        .partitions
+        .iter()
+        .map(|(key, view)| (key.owner.to_string(), view.memory[0].len() as u64))
+        .collect();
     assert_eq!(owners, [("acme".to_owned(), 1), ("local".to_owned(), 1)]);
     rig.source = Source::local();
     assert_eq!(state(&mut rig).mark, Offset(10));
@@ -150,7 +154,12 @@ fn ranges_of_an_unknown_stream_are_refused() {
 fn opening_again_tells_mark_context_and_anchors() {
     let mut rig = Rig::new(small());
     rig.hello();
-    let message = Open { stream: STREAM, factors: factors("/logs/a.log"), base: Offset(100), context: Bytes::from_static(b"base") };
+    let message = Open {
+        stream: STREAM,
+        factors: factors("/logs/a.log"),
+        base: Offset(100),
+        context: Bytes::from_static(b"base"),
+    };
     match rig.send(Message::Open(message.clone())) {
         Verdict::Open(state) => assert_eq!((state.mark, &state.context[..]), (Offset(100), &b"base"[..])),
         other => panic!("{other:?}"),
