@@ -26,7 +26,6 @@ use crate::query::engine::Engine;
 use crate::serve::StoreHandle;
 use crate::store::core::StoreStatus;
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 use metrics::Counters;
 use std::net::SocketAddr;
@@ -35,6 +34,8 @@ use tokio::sync::{Semaphore, watch};
 
 /// Queries at work at once; others wait a moment, then are refused.
 const QUERIES_MAX: usize = 8;
+/// Bodies of shippers' requests in memory at once.
+const BODIES_MAX: usize = 8;
 
 /// What the edge works with.
 pub struct EndpointParts {
@@ -64,6 +65,7 @@ pub struct Endpoint {
     stopped: watch::Receiver<bool>,
     request_bytes_max: usize,
     queries: Semaphore,
+    bodies: Semaphore,
     counters: Counters,
 }
 
@@ -85,6 +87,7 @@ impl Endpoint {
             stopped: parts.stopped,
             request_bytes_max: parts.request_bytes_max,
             queries: Semaphore::new(QUERIES_MAX),
+            bodies: Semaphore::new(BODIES_MAX),
             counters: Counters::default(),
         })
     }
@@ -151,7 +154,6 @@ pub fn router(endpoint: Arc<Endpoint>, address: SocketAddr) -> Router {
     }
     router
         .method_not_allowed_fallback(refusal::wrong_method)
-        .layer(DefaultBodyLimit::max(endpoint.request_bytes_max))
         .layer(axum::Extension(guard::Reached { loopback }))
         .layer(axum::middleware::map_response(guard::headers))
         .with_state(endpoint)

@@ -7,17 +7,20 @@ use super::Endpoint;
 use crate::access::TokenError;
 use crate::serve::SubmitError;
 use axum::Extension;
-use axum::body::Bytes;
+use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{DecodeError, Limits};
+use wire::{DecodeError, Limits, Request};
 
 /// Decompressed bytes per compressed byte that a request may have.
 const RATIO_MAX: usize = 1000;
+/// How long a request waits until fewer others are read.
+const WAIT: Duration = Duration::from_secs(10);
+/// How long the body of a request may take to come.
+const BODY_TIME: Duration = Duration::from_secs(60);
 const CONTENT_TYPE: &str = "application/x-carbontrail";
 
 /// `POST /v1/batches`
@@ -25,17 +28,42 @@ pub(super) async fn batches(
     State(endpoint): State<Arc<Endpoint>>,
     Extension(reached): Extension<Reached>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Body,
 ) -> Result<Response, Refusal> {
+    // Whoever may not write is told before a byte of the body is read.
     let source = endpoint.tokens.source(bearer(&headers)?, reached.loopback).map_err(denied)?;
-    let body = body.map_err(|_| too_large(endpoint.request_bytes_max))?;
-    endpoint.counters.batch(body.len());
-    let limits = Limits { decoded_bytes_max: endpoint.request_bytes_max, ratio_max: RATIO_MAX };
-    let decoded = tokio::task::spawn_blocking(move || wire::decode_request(&body, limits)).await;
-    let request = decoded.map_err(|_| failed())?.map_err(|error| undecoded(error, limits))?;
+    let request = received(&endpoint, body).await?;
     let answer = endpoint.store.submit(source, request).await.map_err(unanswered)?;
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))];
     Ok((kind, wire::encode_answer(&answer)).into_response())
+}
+
+/// Reads and decodes a body. Only so many at once, each in bounded time, so that their memory is bounded.
+async fn received(endpoint: &Endpoint, body: Body) -> Result<Request, Refusal> {
+    let busy = || unanswered(SubmitError::Busy { retry_after: Duration::from_secs(1) });
+    let _turn = tokio::time::timeout(WAIT, endpoint.bodies.acquire()).await.map_err(|_| busy())?.map_err(|_| failed())?;
+    let limits = Limits { decoded_bytes_max: endpoint.request_bytes_max, ratio_max: RATIO_MAX };
+    let body = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limits.decoded_bytes_max)).await;
+    let body = body.map_err(|_| too_slow())?.map_err(|error| unread(&error, limits))?;
+    endpoint.counters.batch(body.len());
+    let decoded = tokio::task::spawn_blocking(move || wire::decode_request(&body, limits)).await;
+    decoded.map_err(|_| failed())?.map_err(|error| undecoded(error, limits))
+}
+
+fn too_slow() -> Refusal {
+    Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow", format!("the body did not come within {} s", BODY_TIME.as_secs()))
+}
+
+/// The body ended early, or is over the limit.
+fn unread(error: &axum::Error, limits: Limits) -> Refusal {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("length limit") {
+            return too_large(limits.decoded_bytes_max);
+        }
+        cause = error.source();
+    }
+    Refusal::new(StatusCode::BAD_REQUEST, "malformed", "the body broke off")
 }
 
 /// The token of `Authorization: Bearer …`.

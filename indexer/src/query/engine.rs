@@ -215,12 +215,12 @@ fn ready(query: &Query, window: Window, copies: bool, now: TimeNs, zone: &TimeZo
     Ok(Ready { main: matcher(&main)?, copies: Some(matcher(&and(&query, copy()))?), window })
 }
 
-/// `query` and `more`, flat.
+/// `more` and `query`, flat; what is cheap to test goes first.
 fn and(query: &Query, more: Query) -> Query {
     match query {
         Query::All => more,
-        Query::And(parts) => Query::And(parts.iter().cloned().chain([more]).collect()),
-        other => Query::And(vec![other.clone(), more]),
+        Query::And(parts) => Query::And([more].into_iter().chain(parts.iter().cloned()).collect()),
+        other => Query::And(vec![more, other.clone()]),
     }
 }
 

@@ -194,29 +194,72 @@ pub fn fields<'e>(event: &'e StoredEvent, each: &mut dyn FnMut(&'e str, FieldVal
     }
 }
 
-/// Calls `each` with the values of one field, until it says it has seen enough by returning `true`. Returns
-/// whether it did.
-pub fn any_value<'e>(event: &'e StoredEvent, name: &str, each: &mut dyn FnMut(FieldValue<'e>) -> bool) -> bool {
-    if name == "@timestamp" {
-        return each(FieldValue::Time(event.time));
+/// A field's name, looked up once for many events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key(Known);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Known {
+    Timestamp,
+    Level,
+    Flag(Flags),
+    Given(&'static str),
+    Parsed(FieldId),
+    Label(Box<str>),
+}
+
+impl Key {
+    /// The key of a full name.
+    pub fn new(name: &str) -> Key {
+        Key(match name {
+            "@timestamp" => Known::Timestamp,
+            "log.level" => Known::Level,
+            _ => match (flag_of(name), GIVEN.iter().find(|(known, _)| *known == name), FieldId::from_name(name)) {
+                (Some(flag), ..) => Known::Flag(flag),
+                (None, Some((given, _)), _) => Known::Given(given),
+                (None, None, Some(id)) => Known::Parsed(id),
+                (None, None, None) => Known::Label(name.into()),
+            },
+        })
     }
-    if GIVEN.iter().any(|(known, _)| *known == name) && given(event, name).is_some_and(&mut *each) {
-        return true;
+
+    /// Calls `each` with the values of the field, until it says it has seen enough by returning `true`. Returns
+    /// whether it did.
+    pub fn any_value<'e>(&self, event: &'e StoredEvent, each: &mut dyn FnMut(FieldValue<'e>) -> bool) -> bool {
+        match &self.0 {
+            Known::Timestamp => each(FieldValue::Time(event.time)),
+            Known::Level => level_name(event.body.level).is_some_and(|name| each(text_value(name))),
+            Known::Flag(flag) => event.body.flags.has(*flag) && each(FieldValue::True),
+            Known::Given(name) => given(event, name).is_some_and(&mut *each) || any_label(event, name, each),
+            Known::Parsed(id) => {
+                any_parsed(event, *id, each) || id.name().is_some_and(|name| any_label(event, name, each))
+            }
+            Known::Label(name) => any_label(event, name, each),
+        }
     }
-    if let Some(id) = FieldId::from_name(name) {
-        if id == FieldId::MESSAGE && message_value(event).is_none() && each(whole_text(event)) {
-            return true;
-        }
-        let own = event.body.fields.iter().filter(|field| field.id == id);
-        if own.map(|field| parsed_value(event, &field.value)).any(&mut *each) {
-            return true;
-        }
-        if id == FieldId::SERVICE_TYPE && product_of_stream(event).is_some_and(|p| each(text_value(p))) {
-            return true;
-        }
-    }
+}
+
+/// Labels may have the name of a known field (`service.version`), and then add to it.
+fn any_label<'e>(event: &'e StoredEvent, name: &str, each: &mut dyn FnMut(FieldValue<'e>) -> bool) -> bool {
     let labels = event.info.factors.labels.iter().filter(|(label, _)| label == name);
     labels.map(|(_, value)| text_value(value)).any(each)
+}
+
+fn any_parsed<'e>(event: &'e StoredEvent, id: FieldId, each: &mut dyn FnMut(FieldValue<'e>) -> bool) -> bool {
+    if id == FieldId::MESSAGE && message_value(event).is_none() && each(whole_text(event)) {
+        return true;
+    }
+    let own = event.body.fields.iter().filter(|field| field.id == id);
+    if own.map(|field| parsed_value(event, &field.value)).any(&mut *each) {
+        return true;
+    }
+    id == FieldId::SERVICE_TYPE && product_of_stream(event).is_some_and(|product| each(text_value(product)))
+}
+
+/// Calls `each` with the values of one field, until it says it has seen enough by returning `true`. Returns
+/// whether it did. For many events, see [`Key`].
+pub fn any_value<'e>(event: &'e StoredEvent, name: &str, each: &mut dyn FnMut(FieldValue<'e>) -> bool) -> bool {
+    Key::new(name).any_value(event, each)
 }
 
 /// The first value of a field.

@@ -31,7 +31,7 @@ enum Node {
     Or(Vec<Node>),
     Not(Box<Node>),
     Text(TextTest),
-    Field(String, ValueTest),
+    Field(fields::Key, ValueTest),
 }
 
 /// A test of one value of a field. Segments run it on the values of their dictionaries.
@@ -106,7 +106,7 @@ impl Node {
             Query::Not(inner) => Node::Not(Box::new(Node::new(inner)?)),
             Query::Clause(Clause { target: Target::Text, test }) => Node::Text(TextTest::new(test)?),
             Query::Clause(Clause { target: Target::Field(name), test }) => {
-                Node::Field(name.clone(), ValueTest::new(fields::kind(name), test)?)
+                Node::Field(fields::Key::new(name), ValueTest::new(fields::kind(name), test)?)
             }
         })
     }
@@ -118,7 +118,7 @@ impl Node {
             Node::Or(nodes) => nodes.iter().any(|node| node.matches(event)),
             Node::Not(node) => !node.matches(event),
             Node::Text(test) => test.matches(fields::text(event)),
-            Node::Field(name, test) => fields::any_value(event, name, &mut |value| test.matches(&value)),
+            Node::Field(key, test) => key.any_value(event, &mut |value| test.matches(&value)),
         }
     }
 }

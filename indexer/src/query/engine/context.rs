@@ -16,6 +16,8 @@ use wire::{EventId, StreamId};
 const NEIGHBOURS_MAX: usize = 1000;
 /// Offsets looked at first; doubled until enough was found.
 const REACH_BYTES: u64 = 64 << 10;
+/// Streams remembered; then it begins anew.
+const INFOS_MAX: usize = 100_000;
 /// Generations gone through at most, in each direction.
 const GENERATIONS_MAX: usize = 100;
 
@@ -146,6 +148,9 @@ impl Engine {
         let events = stream_events(sources, stream, first, Offset(first.0.saturating_add(1)), Some(1), false)?;
         let info = events.first().map(|event| Arc::clone(&event.info));
         if let (Some(info), Ok(mut infos)) = (&info, self.infos.lock()) {
+            if infos.len() >= INFOS_MAX {
+                infos.clear();
+            }
             infos.insert(key, Arc::clone(info));
         }
         Ok(info)
