@@ -2,9 +2,14 @@
 
 mod parse;
 mod search;
+#[cfg(feature = "indexer")]
+mod serve;
 #[cfg(feature = "shipper")]
 mod status;
 mod tail;
+mod telemetry;
+#[cfg(feature = "indexer")]
+mod token;
 mod validate;
 
 use clap::{Parser, Subcommand};
@@ -21,9 +26,13 @@ pub(crate) struct Arguments {
 enum Command {
     Parse(parse::Arguments),
     Search(search::Arguments),
+    #[cfg(feature = "indexer")]
+    Serve(serve::Arguments),
     #[cfg(feature = "shipper")]
     Status(status::Arguments),
     Tail(tail::Arguments),
+    #[cfg(feature = "indexer")]
+    Token(token::Arguments),
     Validate(validate::Arguments),
 }
 
@@ -36,9 +45,13 @@ impl Arguments {
         match self.command {
             Command::Parse(arguments) => parse::run(&arguments),
             Command::Search(arguments) => search::run(&arguments),
+            #[cfg(feature = "indexer")]
+            Command::Serve(arguments) => serve::run(&arguments),
             #[cfg(feature = "shipper")]
             Command::Status(arguments) => status::run(&arguments),
             Command::Tail(arguments) => tail::run(&arguments),
+            #[cfg(feature = "indexer")]
+            Command::Token(arguments) => token::run(&arguments),
             Command::Validate(arguments) => validate::run(&arguments),
         }
     }
@@ -73,4 +86,41 @@ pub(crate) async fn end_asked_for() -> anyhow::Result<()> {
         _ = interrupt.recv() => Ok(()),
         _ = terminate.recv() => Ok(()),
     }
+}
+
+/// The event loop of commands that run on.
+///
+/// # Errors
+/// When the system gives no threads.
+pub(crate) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    use anyhow::Context as _;
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("failed to start the event loop")
+}
+
+/// Says on standard output, in one line, that requests are answered.
+///
+/// # Errors
+/// When standard output cannot be written.
+#[cfg(feature = "indexer")]
+pub(crate) fn ready(running: &indexer::serve::Running) -> anyhow::Result<()> {
+    let mut out = crate::out::Out::new();
+    for address in running.addresses() {
+        out.line(&format!("ready http://{address}"))?;
+    }
+    match out.flush() {
+        // Nobody has to read it.
+        Err(error) if error.is::<crate::out::Closed>() => Ok(()),
+        other => other,
+    }
+}
+
+/// The store takes nothing any more.
+#[cfg(feature = "indexer")]
+pub(crate) fn store_failed(reason: Option<String>) -> anyhow::Error {
+    let reason = reason.unwrap_or_else(|| "it gave no reason".to_owned());
+    anyhow::anyhow!("the store failed: {reason}; nothing that was acknowledged is lost, start it again")
 }

@@ -11,31 +11,51 @@ pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7600";
 pub(crate) struct Client {
     http: reqwest::Client,
     server: String,
+    scope: String,
+}
+
+/// Which server, and whose events on it.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Where {
+    /// The server.
+    #[arg(long, value_name = "URL", env = "CARBONTRAIL_SERVER", default_value = DEFAULT_SERVER)]
+    server: String,
+    /// Owner of the events, where it is not the only one that may be read.
+    #[arg(long, value_name = "OWNER", requires = "env")]
+    owner: Option<String>,
+    /// Environment of the events.
+    #[arg(long, value_name = "ENV", requires = "owner")]
+    env: Option<String>,
 }
 
 /// Parameters of a request.
 pub(crate) type Parameters = Vec<(&'static str, String)>;
 
 impl Client {
-    /// A client of the server at `server` (`http://HOST:PORT`).
+    /// A client of the server named on the command line.
     ///
     /// # Errors
     /// When the URL is none, or TLS cannot be set up.
-    pub(crate) fn new(server: &str) -> anyhow::Result<Client> {
+    pub(crate) fn new(place: &Where) -> anyhow::Result<Client> {
+        let server = &place.server;
         if !server.starts_with("http://") && !server.starts_with("https://") {
             bail!("`{server}` is not a URL: http://HOST:PORT expected");
         }
         let http = reqwest::Client::builder().user_agent(concat!("carbontrail/", env!("CARGO_PKG_VERSION")));
         let http = http.build().context("failed to set up the HTTP client")?;
-        Ok(Client { http, server: server.trim_end_matches('/').to_owned() })
+        let scope = match (&place.owner, &place.env) {
+            (Some(owner), Some(env)) => format!("/o/{owner}/{env}"),
+            _ => String::new(),
+        };
+        Ok(Client { http, server: server.trim_end_matches('/').to_owned(), scope })
     }
 
-    /// Asks for JSON.
+    /// Asks `/v1/WHAT` for JSON.
     ///
     /// # Errors
     /// When the server cannot be reached, or what it refuses and why.
-    pub(crate) async fn json(&self, path: &str, parameters: &Parameters) -> anyhow::Result<Value> {
-        let response = self.send(path, parameters, "application/json").await?;
+    pub(crate) async fn json(&self, what: &str, parameters: &Parameters) -> anyhow::Result<Value> {
+        let response = self.send(what, parameters, "application/json").await?;
         let bytes = response.bytes().await.with_context(|| format!("the answer of {} broke off", self.server))?;
         serde_json::from_slice(&bytes).with_context(|| format!("{} did not answer with JSON", self.server))
     }
@@ -46,11 +66,11 @@ impl Client {
     /// As [`Client::json`].
     pub(crate) async fn send(
         &self,
-        path: &str,
+        what: &str,
         parameters: &Parameters,
         accept: &str,
     ) -> anyhow::Result<reqwest::Response> {
-        let url = format!("{}{path}?{}", self.server, encode(parameters));
+        let url = format!("{}/v1{}/{what}?{}", self.server, self.scope, encode(parameters));
         let request = self.http.get(&url).header("accept", accept);
         let response = request.send().await.map_err(|error| {
             let reason = innermost(&error);

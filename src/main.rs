@@ -7,6 +7,8 @@ mod config;
 mod out;
 mod render;
 mod rim;
+#[cfg(feature = "indexer")]
+mod serving;
 #[cfg(feature = "shipper")]
 mod shipping;
 

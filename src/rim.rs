@@ -77,3 +77,25 @@ pub(crate) fn host_id(host_name: &str) -> String {
 pub(crate) fn host_zone() -> String {
     jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned()
 }
+
+/// Free bytes where `path` lies, or would lie.
+///
+/// # Errors
+/// What the system said.
+pub(crate) fn free_space(path: &Path) -> io::Result<u64> {
+    use outside::Files as _;
+    let absolute = std::path::absolute(path)?;
+    let existing = absolute.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    Ok(outside::real::RealFiles.space(existing)?.free)
+}
+
+/// Bytes of all files below `folder`; what cannot be read counts as nothing.
+pub(crate) fn bytes_below(folder: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
+    let size = |entry: std::fs::DirEntry| match entry.metadata() {
+        Ok(facts) if facts.is_dir() => bytes_below(&entry.path()),
+        Ok(facts) => facts.len(),
+        Err(_) => 0,
+    };
+    entries.filter_map(Result::ok).map(size).sum()
+}

@@ -1,7 +1,7 @@
 //! `carbontrail search`: asks a server, all pages that are wanted.
 
 use super::Format;
-use crate::client::{Client, DEFAULT_SERVER, Parameters};
+use crate::client::{Client, Parameters, Where};
 use crate::out::{self, Out};
 use crate::render;
 use anyhow::Context as _;
@@ -15,9 +15,8 @@ pub(crate) struct Arguments {
     /// What to find: words, "phrases", field:value, AND, OR, NOT, brackets. Empty: everything.
     #[arg(value_name = "QUERY", default_value = "")]
     query: String,
-    /// The server.
-    #[arg(long, value_name = "URL", env = "CARBONTRAIL_SERVER", default_value = DEFAULT_SERVER)]
-    server: String,
+    #[command(flatten)]
+    place: Where,
     /// Oldest time: RFC 3339, epoch milliseconds, or date math such as now-1h or now/d.
     #[arg(long, value_name = "T", allow_hyphen_values = true)]
     from: Option<String>,
@@ -51,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn search(arguments: &Arguments) -> anyhow::Result<()> {
-    let client = Client::new(&arguments.server)?;
+    let client = Client::new(&arguments.place)?;
     let mut out = Out::new();
     let format = arguments.format.unwrap_or(if out::is_terminal() { Format::Text } else { Format::Ndjson });
     match format {
@@ -73,7 +72,7 @@ async fn raw(arguments: &Arguments, client: &Client, out: &mut Out) -> anyhow::R
     let mut parameters = parameters(arguments);
     parameters.push(("format", "raw".to_owned()));
     parameters.extend(arguments.limit.map(|limit| ("limit", limit.to_string())));
-    let mut response = client.send("/v1/export", &parameters, "application/octet-stream").await?;
+    let mut response = client.send("export", &parameters, "application/octet-stream").await?;
     // A body that breaks off is an error of the transfer, so half a file is never taken for a whole one.
     while let Some(chunk) = response.chunk().await.context("the answer broke off, what was printed is not whole")? {
         out.bytes(&chunk)?;
@@ -94,7 +93,7 @@ async fn pages(arguments: &Arguments, client: &Client, format: Format, out: &mut
             page.push(("copies", "1".to_owned()));
         }
         page.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let answer = client.json("/v1/search", &page).await?;
+        let answer = client.json("search", &page).await?;
         let events = answer["events"].as_array().map_or(&[][..], Vec::as_slice);
         print(events, format, out)?;
         out.flush()?;

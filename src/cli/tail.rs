@@ -1,7 +1,7 @@
 //! `carbontrail tail`: events as they arrive, over server-sent events, connected again when it breaks off.
 
 use super::Format;
-use crate::client::{Client, DEFAULT_SERVER};
+use crate::client::{Client, Where};
 use crate::out::{self, Out};
 use crate::render;
 use anyhow::{Context as _, bail};
@@ -16,9 +16,8 @@ pub(crate) struct Arguments {
     /// Which events; empty: all.
     #[arg(value_name = "QUERY", default_value = "")]
     query: String,
-    /// The server.
-    #[arg(long, value_name = "URL", env = "CARBONTRAIL_SERVER", default_value = DEFAULT_SERVER)]
-    server: String,
+    #[command(flatten)]
+    place: Where,
     /// How events are printed; without it text on a terminal, else ndjson.
     #[arg(long, value_enum)]
     format: Option<Format>,
@@ -48,10 +47,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 async fn tail(arguments: &Arguments) -> anyhow::Result<()> {
-    let client = Client::new(&arguments.server)?;
+    let client = Client::new(&arguments.place)?;
     let mut printer = Printer::new(arguments);
     let parameters = vec![("q", arguments.query.clone())];
-    let mut response = client.send("/v1/tail", &parameters, "text/event-stream").await?;
+    let mut response = client.send("tail", &parameters, "text/event-stream").await?;
     loop {
         let mut messages = Messages::default();
         while let Ok(Some(chunk)) = response.chunk().await {
@@ -62,7 +61,7 @@ async fn tail(arguments: &Arguments) -> anyhow::Result<()> {
         let mut pause = PAUSE_MIN;
         response = loop {
             tokio::time::sleep(pause).await;
-            match client.send("/v1/tail", &parameters, "text/event-stream").await {
+            match client.send("tail", &parameters, "text/event-stream").await {
                 Ok(response) => break response,
                 Err(_) => pause = (pause * 2).min(PAUSE_MAX),
             }
