@@ -74,8 +74,7 @@ fn file(arguments: &Arguments, path: &Path, out: &mut Out) -> anyhow::Result<()>
 }
 
 fn facts(path: &Path) -> FileFacts {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    FileFacts { name, family: None }
+    FileFacts::of_file_name(&path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default())
 }
 
 fn zone(arguments: &Arguments) -> Zone {
