@@ -5,11 +5,15 @@ mod search;
 #[cfg(feature = "indexer")]
 mod serve;
 #[cfg(feature = "shipper")]
+pub(crate) mod ship;
+#[cfg(feature = "shipper")]
 mod status;
 mod tail;
 mod telemetry;
 #[cfg(feature = "indexer")]
 mod token;
+#[cfg(all(feature = "shipper", feature = "indexer"))]
+mod up;
 mod validate;
 
 use clap::{Parser, Subcommand};
@@ -24,10 +28,14 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Parse(parse::Arguments),
-    Search(search::Arguments),
+    #[cfg(all(feature = "shipper", feature = "indexer"))]
+    Up(up::Arguments),
+    #[cfg(feature = "shipper")]
+    Ship(ship::Arguments),
     #[cfg(feature = "indexer")]
     Serve(serve::Arguments),
+    Parse(parse::Arguments),
+    Search(search::Arguments),
     #[cfg(feature = "shipper")]
     Status(status::Arguments),
     Tail(tail::Arguments),
@@ -43,6 +51,10 @@ impl Arguments {
     /// What went wrong, for people.
     pub(crate) fn run(self) -> anyhow::Result<()> {
         match self.command {
+            #[cfg(all(feature = "shipper", feature = "indexer"))]
+            Command::Up(arguments) => up::run(&arguments),
+            #[cfg(feature = "shipper")]
+            Command::Ship(arguments) => ship::run(&arguments),
             Command::Parse(arguments) => parse::run(&arguments),
             Command::Search(arguments) => search::run(&arguments),
             #[cfg(feature = "indexer")]

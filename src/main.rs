@@ -1,5 +1,5 @@
 //! The `carbontrail` command: arguments in, one subcommand run, exit code out. 0 done (also after SIGINT and
-//! SIGTERM), 1 failed, 2 wrong usage.
+//! SIGTERM), 1 failed, 2 wrong usage, 3 fenced: starting again would not help.
 
 mod cli;
 mod client;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Err(error) if error.is::<out::Closed>() => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
-            ExitCode::FAILURE
+            if is_fenced(&error) { ExitCode::from(3) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -30,4 +30,14 @@ fn main() -> ExitCode {
 #[allow(clippy::print_stderr, reason = "the one place where a failed command says why")]
 fn report(error: &anyhow::Error) {
     eprintln!("carbontrail: {error:#}");
+}
+
+#[cfg(feature = "shipper")]
+fn is_fenced(error: &anyhow::Error) -> bool {
+    error.is::<cli::ship::Fenced>()
+}
+
+#[cfg(not(feature = "shipper"))]
+fn is_fenced(_error: &anyhow::Error) -> bool {
+    false
 }

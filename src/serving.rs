@@ -5,7 +5,7 @@ use crate::config::{Settings, places};
 use crate::rim;
 use anyhow::Context as _;
 use indexer::serve::{Running, ServeConfig, ServeOutside, Server};
-use indexer::store::embedded::EmbeddedBuilder;
+use indexer::store::naive::NaiveBuilder;
 use outside::real::{RealClock, RealFiles, RealRng};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub(crate) fn outside() -> ServeOutside {
         files: Arc::new(RealFiles),
         clock: Arc::new(RealClock::default()),
         rng: Arc::new(RealRng),
-        builder: Arc::new(EmbeddedBuilder::default()),
+        builder: Arc::new(NaiveBuilder),
     }
 }
 
