@@ -5,11 +5,14 @@ use crate::config::{Settings, places};
 use crate::rim;
 use anyhow::Context as _;
 use indexer::serve::{Running, ServeConfig, ServeOutside, Server};
-use indexer::store::naive::NaiveBuilder;
+use indexer::store::embedded::EmbeddedBuilder;
 use outside::real::{RealClock, RealFiles, RealRng};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Decoded blocks of segments kept for the next query.
+const CACHE_BYTES: usize = 64 << 20;
 
 /// What the command line says of serving.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +34,7 @@ pub(crate) fn outside() -> ServeOutside {
         files: Arc::new(RealFiles),
         clock: Arc::new(RealClock::default()),
         rng: Arc::new(RealRng),
-        builder: Arc::new(NaiveBuilder),
+        builder: Arc::new(EmbeddedBuilder::mapped(CACHE_BYTES)),
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) fn is_followed(name: &str, include: &[String], exclude: &[String]) ->
 ///
 /// Dates are `MM-dd-yyyy`, `yyyy-MM-dd` (also with hour and minute) and `yyyyMMdd`; an index is up to three
 /// digits after a dot at the name's end, or after a dot or dash just before the extension of a dated name.
-pub(crate) fn plain_name(file_name: &str) -> String {
+pub fn plain_name(file_name: &str) -> String {
     let mut name = file_name;
     for packed in [".gz", ".zip"] {
         name = name.strip_suffix(packed).unwrap_or(name);

@@ -74,7 +74,10 @@ fn file(arguments: &Arguments, path: &Path, out: &mut Out) -> anyhow::Result<()>
 }
 
 fn facts(path: &Path) -> FileFacts {
-    FileFacts::of_file_name(&path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default())
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    #[cfg(feature = "shipper")]
+    let name = shipper::plain_name(&name);
+    FileFacts { name, family: None }
 }
 
 fn zone(arguments: &Arguments) -> Zone {
