@@ -23,6 +23,7 @@ mod build;
 mod cache;
 mod columns;
 mod container;
+mod hasher;
 mod ids;
 mod infos;
 mod ints;

@@ -14,6 +14,7 @@
 //!
 //! Stream, offset and time are columns and not repeated here.
 
+use super::hasher;
 use super::shape::{FieldShape, HeadHash, Shape, TimeShape, first_line, first_text};
 use super::uuids;
 use super::varint::{self, Reader};
@@ -58,7 +59,7 @@ enum List {
 /// Shapes of a segment, numbered as they come.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
-    numbers: HashMap<Shape, u64>,
+    numbers: HashMap<Shape, u64, hasher::Build>,
     all: Vec<Shape>,
 }
 

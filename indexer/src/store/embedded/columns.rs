@@ -14,6 +14,7 @@
 //! A field that no section names has no value in any row. Fields of free text are found by their words.
 
 use super::container::{Container, Writer};
+use super::hasher;
 use super::ints::{self, Ints};
 use super::varint::{self, Reader};
 use crate::event::{StoredEvent, StreamInfo};
@@ -79,7 +80,7 @@ impl Kind {
 
 /// Numbers values in the order in which they come.
 struct Interner<K> {
-    ordinals: HashMap<K, u32>,
+    ordinals: HashMap<K, u32, hasher::Build>,
     /// Row in which each ordinal came first.
     first_rows: Vec<u32>,
     rows: Vec<u32>,
@@ -87,7 +88,7 @@ struct Interner<K> {
 
 impl<K: std::hash::Hash + Eq> Interner<K> {
     fn new(rows: usize) -> Interner<K> {
-        Interner { ordinals: HashMap::new(), first_rows: Vec::new(), rows: Vec::with_capacity(rows) }
+        Interner { ordinals: HashMap::default(), first_rows: Vec::new(), rows: Vec::with_capacity(rows) }
     }
 
     fn push<Q>(&mut self, key: &Q)

@@ -12,6 +12,7 @@ use super::{columns, infos, rollup, uuids};
 use crate::event::{StoredEvent, StreamInfo};
 use crate::store::segment::{Place, Row, SegmentError, SegmentMeta};
 use parsers::{Offset, TimeNs};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -73,7 +74,9 @@ impl EmbeddedSegment {
         let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
         let (terms, shapes, infos) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let segment = EmbeddedSegment { meta, container, cache, number, terms, shapes, infos };
-        let rows = segment.times()?.len();
+        // Only its length: it is checked when it is used.
+        let times = Ints::open(segment.container.unchecked_section("times")?);
+        let rows = times.map_or(0, |times| times.len());
         if rows as u64 != segment.meta.events {
             return Err(segment.container.corrupt(&format!("it has {rows} events instead of {}", segment.meta.events)));
         }
@@ -146,43 +149,89 @@ impl EmbeddedSegment {
         self.container.corrupt(&format!("section `{name}` does not make sense"))
     }
 
-    /// The number of the block of a row, and the block's first row.
-    pub(super) fn block_of(&self, row: usize) -> Result<(usize, usize), SegmentError> {
-        let first_rows = self.ints("blocks/rows")?;
-        let block = first_rows.partition_point(|first| first <= row as i64).saturating_sub(1);
-        Ok((block, first_rows.get(block) as usize))
-    }
-
-    pub(super) fn block(&self, number: usize) -> Result<Arc<Block>, SegmentError> {
-        if let Some(block) = self.cache.get((self.number, number)) {
-            return Ok(block);
-        }
-        let ends = self.ints("blocks/ends")?;
-        let start = number.checked_sub(1).map_or(0, |before| ends.get(before)) as usize;
-        let blocks = self.container.unchecked_section("blocks")?;
-        let bytes = blocks.get(start..ends.get(number) as usize).ok_or_else(|| self.senseless("blocks/ends"))?;
-        let block = Block::open(bytes, self.shapes()?).map_err(|reason| self.container.corrupt(reason))?;
-        let block = Arc::new(block);
-        self.cache.put((self.number, number), &block);
-        Ok(block)
-    }
-
     pub(super) fn read_event(&self, row: Row) -> Result<Arc<StoredEvent>, SegmentError> {
-        let row = row.0 as usize;
-        if row >= self.rows() {
-            return Err(self.container.corrupt(&format!("event {row} of {} was asked for", self.rows())));
+        Events::new(self)?.get(row.0 as usize)
+    }
+}
+
+/// The sections that an event is put together from, opened once for many events.
+pub(super) struct Events<'s> {
+    segment: &'s EmbeddedSegment,
+    shapes: &'s [Shape],
+    uuids: Lists<'s, 16>,
+    places: Places<'s>,
+    first_rows: Ints<'s>,
+    ends: Ints<'s>,
+    blocks: &'s [u8],
+    /// The block used last, and the rows in it.
+    current: Option<(Range<usize>, Arc<Block>)>,
+}
+
+impl<'s> Events<'s> {
+    pub(super) fn new(segment: &'s EmbeddedSegment) -> Result<Events<'s>, SegmentError> {
+        Ok(Events {
+            segment,
+            shapes: segment.shapes()?,
+            uuids: segment.uuids()?,
+            places: segment.places()?,
+            first_rows: segment.ints("blocks/rows")?,
+            ends: segment.ints("blocks/ends")?,
+            blocks: segment.container.unchecked_section("blocks")?,
+            current: None,
+        })
+    }
+
+    /// Whether the block of a row is at hand.
+    pub(super) fn is_at_hand(&self, row: usize) -> bool {
+        self.current.as_ref().is_some_and(|(rows, _)| rows.contains(&row))
+    }
+
+    /// One event.
+    pub(super) fn get(&mut self, row: usize) -> Result<Arc<StoredEvent>, SegmentError> {
+        if row >= self.segment.rows() {
+            let reason = format!("event {row} of {} was asked for", self.segment.rows());
+            return Err(self.segment.container.corrupt(&reason));
         }
-        let (number, first) = self.block_of(row)?;
-        let block = self.block(number)?;
-        let info = self.infos()?.get(self.streams()?.get(row) as usize).ok_or_else(|| self.senseless("column/0"))?;
+        let senseless = |name| self.segment.senseless(name);
+        let (first, block) = match &self.current {
+            Some((rows, block)) if rows.contains(&row) => (rows.start, block),
+            _ => {
+                let found = self.block_of(row)?;
+                let (rows, block) = self.current.insert(found);
+                (rows.start, &*block)
+            }
+        };
+        let Places { times, streams, offsets, infos } = &self.places;
+        let info = infos.get(streams.get(row) as usize).ok_or_else(|| senseless("column/0"))?;
         let beside = Beside {
             info: Arc::clone(info),
-            offset: Offset(self.offsets()?.get(row) as u64),
-            time: TimeNs(self.times()?.get(row)),
-            uuids: self.uuids()?.row(row).collect::<Vec<uuids::Uuid>>(),
+            offset: Offset(offsets.get(row) as u64),
+            time: TimeNs(times.get(row)),
+            uuids: self.uuids.row(row).collect::<Vec<uuids::Uuid>>(),
         };
-        let event = block.event(row - first, beside, self.shapes()?);
-        event.map(Arc::new).ok_or_else(|| self.senseless("blocks"))
+        let event = block.event(row - first, beside, self.shapes);
+        event.map(Arc::new).ok_or_else(|| senseless("blocks"))
+    }
+
+    fn block_of(&self, row: usize) -> Result<(Range<usize>, Arc<Block>), SegmentError> {
+        let number = self.first_rows.partition_point(|first| first <= row as i64).saturating_sub(1);
+        let next = number + 1;
+        let end = if next < self.first_rows.len() { self.first_rows.get(next) as usize } else { self.segment.rows() };
+        let rows = self.first_rows.get(number) as usize..end;
+        if !rows.contains(&row) {
+            return Err(self.segment.senseless("blocks/rows"));
+        }
+        let key = (self.segment.number, number);
+        if let Some(block) = self.segment.cache.get(key) {
+            return Ok((rows, block));
+        }
+        let start = number.checked_sub(1).map_or(0, |before| self.ends.get(before)) as usize;
+        let bytes = self.blocks.get(start..self.ends.get(number) as usize);
+        let bytes = bytes.ok_or_else(|| self.segment.senseless("blocks/ends"))?;
+        let block = Block::open(bytes, self.shapes).map_err(|reason| self.segment.container.corrupt(reason))?;
+        let block = Arc::new(block);
+        self.segment.cache.put(key, &block);
+        Ok((rows, block))
     }
 }
 

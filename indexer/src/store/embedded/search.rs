@@ -3,7 +3,7 @@
 use super::bits::{Bits, CHUNK};
 use super::columns::{self, Column, FieldColumn};
 use super::plan::{Marks, Node, plan};
-use super::reader::EmbeddedSegment;
+use super::reader::{EmbeddedSegment, Events};
 use super::rollup;
 use crate::event::StoredEvent;
 use crate::query::fields::level_name;
@@ -44,24 +44,26 @@ struct Work<'s, 'q> {
     question: &'q Question<'q>,
     budget: &'q Budget,
     root: Node<'s>,
-    /// Block counted last in the budget.
-    counted_block: Option<usize>,
+    /// For rows that must be looked at; opened for the first.
+    events: Option<Events<'s>>,
 }
 
 impl<'s, 'q> Work<'s, 'q> {
     fn new(segment: &'s EmbeddedSegment, question: &'q Question<'q>, budget: &'q Budget) -> Result<Work<'s, 'q>, SegmentError> {
         let root = plan(segment, question.matcher.query())?;
-        Ok(Work { segment, question, budget, root, counted_block: None })
+        Ok(Work { segment, question, budget, root, events: None })
     }
 
     /// The event of a row, if it satisfies the query.
     fn verify(&mut self, row: usize) -> Result<Option<Arc<StoredEvent>>, Halt> {
-        let (number, _) = self.segment.block_of(row)?;
-        if self.counted_block != Some(number) {
-            self.counted_block = Some(number);
+        let events = match &mut self.events {
+            Some(events) => events,
+            none => none.insert(Events::new(self.segment)?),
+        };
+        if !events.is_at_hand(row) {
             self.budget.spend(super::block::BYTES as u64)?;
         }
-        let event = self.segment.read_event(Row(row as u32))?;
+        let event = events.get(row)?;
         Ok(self.question.matcher.matches(&event).then_some(event))
     }
 
@@ -275,7 +277,7 @@ impl Segment for EmbeddedSegment {
         // Row at which each bound stands: bucket i is rows ends[i + 1]..ends[i].
         let ends: Vec<usize> = bounds.iter().map(|bound| times.partition_point(|time| time >= bound.0)).collect();
         let mut buckets = vec![Bucket::default(); bounds.len().saturating_sub(1)];
-        let mut counter = by.map(|field| Counter::new(self, field)).transpose()?;
+        let mut counter = by.map(|field| Counter::new(self, field, budget)).transpose()?;
         let exhausted = work.each_chunk(&rows, &mut |from, bits| {
             let to = (from + CHUNK).min(rows.end);
             // The newest bucket that reaches into the chunk, then older ones.
@@ -319,7 +321,7 @@ impl Segment for EmbeddedSegment {
                     }
                 }
                 Some(FieldColumn::Absent) => {}
-                _ => counters.push((i, Counter::new(self, request.field)?)),
+                _ => counters.push((i, Counter::new(self, request.field, budget)?)),
             }
         }
         if counters.is_empty() {
@@ -380,6 +382,7 @@ const LEVELS: [Level; rollup::LEVELS] =
 /// Counts rows by the values of a field: by ordinal where it has a column, else event by event.
 struct Counter<'s> {
     segment: &'s EmbeddedSegment,
+    budget: &'s Budget,
     field: &'s str,
     column: Option<Column<'s>>,
     by_ordinal: Vec<u64>,
@@ -387,21 +390,25 @@ struct Counter<'s> {
 }
 
 impl<'s> Counter<'s> {
-    fn new(segment: &'s EmbeddedSegment, field: &'s str) -> Result<Counter<'s>, SegmentError> {
+    fn new(segment: &'s EmbeddedSegment, field: &'s str, budget: &'s Budget) -> Result<Counter<'s>, SegmentError> {
         let column = match segment.column(field)? {
             Some(FieldColumn::Column(column)) => Some(column),
             _ => None,
         };
         let ordinals = column.as_ref().map_or(0, Column::ordinals);
-        Ok(Counter { segment, field, column, by_ordinal: vec![0; ordinals], by_value: BTreeMap::new() })
+        Ok(Counter { segment, budget, field, column, by_ordinal: vec![0; ordinals], by_value: BTreeMap::new() })
     }
 
     /// Counts the rows of `bits` inside `range`, both counted from `from`.
-    fn gather(&mut self, from: usize, bits: &Bits, range: Range<usize>) -> Result<(), SegmentError> {
+    fn gather(&mut self, from: usize, bits: &Bits, range: Range<usize>) -> Result<(), Halt> {
         let Some(column) = &self.column else {
+            let mut events = Events::new(self.segment)?;
             let rows: Vec<usize> = bits.rows().filter(|row| range.contains(row)).collect();
             for row in rows {
-                let event = self.segment.read_event(Row((from + row) as u32))?;
+                if !events.is_at_hand(from + row) {
+                    self.budget.spend(super::block::BYTES as u64)?;
+                }
+                let event = events.get(from + row)?;
                 each_value(&event, self.field, &mut |value| *self.by_value.entry(value).or_default() += 1);
             }
             return Ok(());
@@ -435,7 +442,7 @@ impl<'s> Counter<'s> {
         bits: &Bits,
         range: Range<usize>,
         each: &mut dyn FnMut(String, u64),
-    ) -> Result<(), SegmentError> {
+    ) -> Result<(), Halt> {
         self.gather(from, bits, range)?;
         self.hand_out(each);
         Ok(())
