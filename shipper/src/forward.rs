@@ -186,7 +186,8 @@ fn reason(status: u16, body: &[u8]) -> String {
     let message = serde_json::from_slice::<serde_json::Value>(body)
         .ok()
         .and_then(|v| v.pointer("/error/message").and_then(|m| m.as_str().map(str::to_owned)));
-    let text = message.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(REASON_BYTES_MAX)]).into_owned());
+    let text =
+        message.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(REASON_BYTES_MAX)]).into_owned());
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_BYTES_MAX).collect();
     match text.trim() {
         "" => format!("status {status}"),

@@ -76,7 +76,10 @@ fn without(name: &str, mut from: usize, mut to: usize) -> String {
     let bytes = name.as_bytes();
     let digits = bytes[to..].iter().skip(1).take_while(|b| b.is_ascii_digit()).count();
     let follows = bytes.get(to + 1 + digits);
-    if matches!(bytes.get(to), Some(b'.' | b'-' | b'_')) && (1..=3).contains(&digits) && matches!(follows, None | Some(b'.')) {
+    if matches!(bytes.get(to), Some(b'.' | b'-' | b'_'))
+        && (1..=3).contains(&digits)
+        && matches!(follows, None | Some(b'.'))
+    {
         to += 1 + digits;
     }
     while from > 0 && matches!(bytes[from - 1], b'.' | b'-' | b'_') {

@@ -97,7 +97,8 @@ pub fn start(state: &Path, config: ShipperConfig, forward: Arc<dyn Forward>) -> 
         notices: Notices::default(),
     };
     let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(move || rim.run());
-    let thread = thread.map_err(|source| OpenError::Io { what: "start the thread for", path: state.to_owned(), source })?;
+    let thread =
+        thread.map_err(|source| OpenError::Io { what: "start the thread for", path: state.to_owned(), source })?;
     Ok(Running { thread, handle })
 }
 

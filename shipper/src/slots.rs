@@ -132,7 +132,11 @@ impl Slots {
     ///
     /// # Errors
     /// Unreadable files, a newer version, or two damaged slots.
-    pub(crate) fn open(files: Arc<dyn Files>, folder: &Path, bytes_min: u64) -> Result<(Slots, Vec<Vec<u8>>), OpenError> {
+    pub(crate) fn open(
+        files: Arc<dyn Files>,
+        folder: &Path,
+        bytes_min: u64,
+    ) -> Result<(Slots, Vec<Vec<u8>>), OpenError> {
         let mut slots = Slots {
             files,
             folder: folder.to_owned(),
@@ -261,9 +265,7 @@ impl Slots {
         let wanted = (image.len() as u64 * 4).next_power_of_two().max(self.bytes_min);
         let (file, capacity) = match self.files.open(&path, OpenMode::Write) {
             Ok(file) => self.reuse(file, &image, wanted)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.make(&path, &image, wanted)?
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(&path, &image, wanted)?,
             Err(error) => return Err(error),
         };
         self.file = Some(file);

@@ -4,7 +4,9 @@ use crate::batch::{Batch, InFlight};
 use crate::core::Ticket;
 use crate::kept::{Kept, LastEvent, MarkStep, Phase};
 use crate::tail::Tail;
+use outside::{File, Metadata};
 use parsers::{Context, Offset};
+use std::io;
 use std::time::Duration;
 use wire::MarkState;
 
@@ -34,6 +36,8 @@ pub(crate) enum Naming {
 pub(crate) struct Stream {
     pub(crate) kept: Kept,
     pub(crate) tail: Option<Box<Tail>>,
+    /// The file of a tail that went back to the mark: its name may be gone, and this handle all that is left.
+    pub(crate) held: Option<Box<dyn File>>,
     pub(crate) opened: Opened,
     /// The indexer should hear of the head again: it grew.
     pub(crate) head_grew: bool,
@@ -77,6 +81,7 @@ impl Stream {
     pub(crate) fn new(kept: Kept, now: Duration) -> Stream {
         Stream {
             tail: None,
+            held: None,
             opened: Opened::No,
             head_grew: false,
             building: None,
@@ -107,6 +112,26 @@ impl Stream {
     /// Whether bytes can still be read for it.
     pub(crate) fn has_file(&self) -> bool {
         matches!(self.kept.phase, Phase::Following | Phase::Ended)
+    }
+
+    /// Closes the file.
+    pub(crate) fn let_go(&mut self) {
+        self.tail = None;
+        self.held = None;
+    }
+
+    /// Whether a handle keeps the file's bytes, whatever becomes of its name.
+    pub(crate) fn is_held_open(&self) -> bool {
+        self.tail.is_some() || self.held.is_some()
+    }
+
+    /// Facts of the file by the handle that is held; `None` when none is.
+    pub(crate) fn held_metadata(&self) -> Option<io::Result<Metadata>> {
+        match (&self.tail, &self.held) {
+            (Some(tail), _) => Some(tail.metadata()),
+            (None, Some(file)) => Some(file.metadata()),
+            (None, None) => None,
+        }
     }
 
     /// Up to where the file was read; the mark when it is not open.
@@ -164,7 +189,9 @@ impl Stream {
         self.in_flight = None;
         self.shown = None;
         self.last_event = self.kept.last_event;
-        self.tail = None;
+        if let Some(tail) = self.tail.take() {
+            self.held = (!cut_off).then(|| tail.into_file());
+        }
         !cut_off
     }
 

@@ -74,7 +74,14 @@ impl Tail {
     /// # Errors
     /// What the file system said; never a reason to take the file for gone.
     pub(crate) fn open(files: &dyn Files, path: &Path, kept: &Kept, context: Context) -> io::Result<Opened> {
-        let file = files.open(path, OpenMode::Read)?;
+        Tail::on(files.open(path, OpenMode::Read)?, kept, context)
+    }
+
+    /// As [`Tail::open`], on a file that is open already.
+    ///
+    /// # Errors
+    /// What the file system said; never a reason to take the file for gone.
+    pub(crate) fn on(file: Box<dyn File>, kept: &Kept, context: Context) -> io::Result<Opened> {
         let facts = file.metadata()?;
         if facts.id != kept.file {
             return Ok(Opened::OtherFile);
@@ -93,6 +100,11 @@ impl Tail {
         }
         let parser = Parser::new(FileFacts { name: kept.name.clone(), family: None }, mark, context);
         Ok(Opened::Tail(Box::new(Tail { file, parser, lead: buffer.len(), buffer, cut_off: false }), facts))
+    }
+
+    /// The open file alone.
+    pub(crate) fn into_file(self) -> Box<dyn File> {
+        self.file
     }
 
     /// Facts of the open file, whatever its name is now.

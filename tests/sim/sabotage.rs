@@ -30,5 +30,4 @@ twins! {
     replay_without_the_partitions_number: ReplayByPartition,
     provisional_not_replaced: ProvisionalReplaced,
     hand_over_in_two_swaps: HandOverAtomic,
-    loss_not_journaled: LossJournaled,
 }

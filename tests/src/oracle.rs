@@ -145,8 +145,12 @@ impl Oracle {
     /// Whether everything written has been acknowledged or declared.
     pub(crate) fn settled(&self, generations: &[Generation]) -> bool {
         generations.iter().all(|generation| {
-            let streams: Vec<&StreamId> =
-                self.files.iter().filter(|(_, number)| **number == generation.number).map(|(stream, _)| stream).collect();
+            let streams: Vec<&StreamId> = self
+                .files
+                .iter()
+                .filter(|(_, number)| **number == generation.number)
+                .map(|(stream, _)| stream)
+                .collect();
             let reached = streams.iter().filter_map(|stream| self.acknowledged.get(stream)).max().copied();
             let unseen = generation.removed && streams.is_empty();
             unseen || reached.unwrap_or_default() >= generation.content.len() as u64

@@ -26,8 +26,6 @@ pub enum Safeguard {
     ProvisionalReplaced,
     /// A memory block and its segment change places in one swap (protocol rule 39).
     HandOverAtomic,
-    /// A loss is journaled before anything is released (protocol rule 30).
-    LossJournaled,
 }
 
 #[cfg(not(feature = "sabotage"))]

@@ -73,14 +73,7 @@ impl ShipperCore {
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         self.look_back(&folder);
         let context = self.first_context(predecessor, &folder);
-        let begin = Begin {
-            predecessor,
-            context,
-            base: None,
-            repeated_until: Offset(0),
-            first_path: None,
-            backfill,
-        };
+        let begin = Begin { predecessor, context, base: None, repeated_until: Offset(0), first_path: None, backfill };
         self.begin_stream(path, facts, &first, begin);
     }
 
@@ -101,7 +94,11 @@ impl ShipperCore {
 
     /// Older than `since`, and not written while this shipper was stopped.
     fn is_too_old(&self, facts: &Metadata) -> bool {
-        let oldest = self.outside.clock.wall_ns().saturating_sub_unsigned(self.config.since.as_nanos().try_into().unwrap_or(u64::MAX));
+        let oldest = self
+            .outside
+            .clock
+            .wall_ns()
+            .saturating_sub_unsigned(self.config.since.as_nanos().try_into().unwrap_or(u64::MAX));
         facts.modified_ns < oldest && (self.scans.first_start || facts.modified_ns < self.scans.seen_ns)
     }
 
@@ -231,7 +228,9 @@ impl ShipperCore {
         };
         drop(file);
         let text = match base {
-            Some(anchor) => format!("`{}` was rewritten after byte {}: a new generation begins there", path.display(), anchor.at.0),
+            Some(anchor) => {
+                format!("`{}` was rewritten after byte {}: a new generation begins there", path.display(), anchor.at.0)
+            }
             None => format!("`{}` was truncated or replaced in place: a new generation begins", path.display()),
         };
         self.notice(Importance::Warn, text);

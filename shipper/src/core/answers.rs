@@ -97,7 +97,8 @@ impl ShipperCore {
 
     /// Restored, repaired or wiped (protocol rule 28): every stream is opened again, finished ones too.
     fn new_incarnation(&mut self, incarnation: u64) {
-        let text = format!("the store is another one now (incarnation {incarnation}): every stream is compared with it");
+        let text =
+            format!("the store is another one now (incarnation {incarnation}): every stream is compared with it");
         self.notice(Importance::Warn, text);
         self.link.epoch = None;
         self.link.incarnation = None;
@@ -227,7 +228,7 @@ impl ShipperCore {
     fn forget_file(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.get_mut(&id) {
             stream.kept.phase = Phase::Gone;
-            stream.tail = None;
+            stream.let_go();
             self.journal_stream(id);
         }
     }
@@ -336,7 +337,9 @@ impl ShipperCore {
                 status = Link::Unauthorized;
                 wait = timing.retry_max;
             }
-            SendError::Busy { retry_after: Some(after), .. } => wait = *after + self.jitter(*after / 4 + timing.retry_min),
+            SendError::Busy { retry_after: Some(after), .. } => {
+                wait = *after + self.jitter(*after / 4 + timing.retry_min)
+            }
             SendError::TooLarge { max } => self.smaller_batches(*max),
             SendError::Version(_) => wait = timing.retry_max,
             _ => {}

@@ -17,8 +17,12 @@ use wire::StreamId;
 impl ShipperCore {
     /// Makes the cuts that are due, all with one sync.
     pub(super) fn cut_due(&mut self) {
-        let due: Vec<StreamId> =
-            self.active.iter().copied().filter(|id| self.streams.get(id).is_some_and(|s| self.cut_kind(s).is_some())).collect();
+        let due: Vec<StreamId> = self
+            .active
+            .iter()
+            .copied()
+            .filter(|id| self.streams.get(id).is_some_and(|s| self.cut_kind(s).is_some()))
+            .collect();
         let mut cuts = Vec::new();
         for id in due {
             if !self.is_really_at_end(id) {
@@ -92,7 +96,8 @@ impl ShipperCore {
         let later = |at: Duration| (at > self.now).then_some(at);
         if tail.open_bytes().is_empty() {
             // Only the end of its generation may be waited for.
-            let ending = matches!(stream.naming, Naming::Rotated | Naming::Nameless) && stream.kept.phase == Phase::Following;
+            let ending =
+                matches!(stream.naming, Naming::Rotated | Naming::Nameless) && stream.kept.phase == Phase::Following;
             return later(close).filter(|_| ending);
         }
         if self.journal.failed {
@@ -153,7 +158,7 @@ impl ShipperCore {
             let Some(stream) = self.streams.get_mut(&id).filter(|_| at_end) else { continue };
             let nameless = stream.naming == Naming::Nameless;
             stream.kept.phase = if nameless { Phase::Detached } else { Phase::Ended };
-            stream.tail = None;
+            stream.let_go();
             if nameless && self.by_file.get(&stream.kept.file) == Some(&id) {
                 self.by_file.remove(&stream.kept.file);
             }

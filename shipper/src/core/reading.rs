@@ -56,7 +56,12 @@ impl ShipperCore {
                 }
             }
             // Live files are always ahead: older ones are read only when no live one waits.
-            if !backfill && self.active.iter().any(|id| self.streams.get(id).is_some_and(|s| !s.kept.backfill && self.may_read(s))) {
+            if !backfill
+                && self
+                    .active
+                    .iter()
+                    .any(|id| self.streams.get(id).is_some_and(|s| !s.kept.backfill && self.may_read(s)))
+            {
                 return;
             }
         }
@@ -64,9 +69,8 @@ impl ShipperCore {
 
     /// Streams that may read, beginning where the last round ended; of older files the newest only.
     fn in_turn(&self, backfill: bool) -> Vec<StreamId> {
-        let may = |id: &&StreamId| {
-            self.streams.get(id).is_some_and(|s| s.kept.backfill == backfill && self.may_read(s))
-        };
+        let may =
+            |id: &&StreamId| self.streams.get(id).is_some_and(|s| s.kept.backfill == backfill && self.may_read(s));
         if backfill {
             let newest = self.active.iter().filter(may).max_by_key(|id| self.streams[id].modified_ns);
             return newest.into_iter().copied().collect();
@@ -215,7 +219,11 @@ impl ShipperCore {
         }
         let context = stream.mark_context();
         let path = stream.kept.path.clone();
-        match Tail::open(&*self.outside.files, &path, &stream.kept, context) {
+        let opened = match stream.held.take() {
+            Some(file) => Tail::on(file, &stream.kept, context),
+            None => Tail::open(&*self.outside.files, &path, &stream.kept, context),
+        };
+        match opened {
             Ok(tail::Opened::Tail(tail, facts)) => {
                 self.opened(id, tail, facts);
                 true

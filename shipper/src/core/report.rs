@@ -132,7 +132,7 @@ impl ShipperCore {
         idle.sort();
         for (_, id) in idle.into_iter().take(surplus) {
             if let Some(stream) = self.streams.get_mut(&id) {
-                stream.tail = None;
+                stream.let_go();
             }
         }
     }

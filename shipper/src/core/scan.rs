@@ -97,7 +97,8 @@ impl ShipperCore {
             None => {
                 // A name without a dot may be a new sub-folder.
                 let name = name_of(&path);
-                let unreadable = self.folders.get(&folder).and_then(|f| f.waiting.get(&path)).is_some_and(Option::is_some);
+                let unreadable =
+                    self.folders.get(&folder).and_then(|f| f.waiting.get(&path)).is_some_and(Option::is_some);
                 if unreadable {
                     return; // the next scan tries it again
                 }
@@ -214,7 +215,10 @@ impl ShipperCore {
     }
 
     fn folder_failed(&mut self, folder: &Path, error: &io::Error) {
-        let text = format!("failed to list `{}`: {error}; its files are taken for present until it can be listed", folder.display());
+        let text = format!(
+            "failed to list `{}`: {error}; its files are taken for present until it can be listed",
+            folder.display()
+        );
         let Some(known) = self.folders.get_mut(folder) else { return };
         if known.error.as_ref() != Some(&text) {
             known.error = Some(text.clone());
@@ -307,7 +311,8 @@ impl ShipperCore {
             .streams
             .values()
             .filter(|s| s.has_file() && s.kept.path.parent() == Some(folder) && !seen.contains(&s.kept.id))
-            .filter(|s| s.naming != Naming::Nameless && !listing.unreadable.contains(&s.kept.path))
+            .filter(|s| s.naming != Naming::Nameless || !s.is_held_open())
+            .filter(|s| !listing.unreadable.contains(&s.kept.path))
             .map(|s| s.kept.id)
             .collect();
         if missing.is_empty() {
@@ -333,9 +338,9 @@ impl ShipperCore {
             self.journal_stream(id);
             return;
         }
-        if let Some(tail) = &stream.tail {
+        if let Some(facts) = stream.held_metadata() {
             // Held open: nothing is lost, whatever it is called.
-            stream.naming = match tail.metadata() {
+            stream.naming = match facts {
                 Ok(facts) if facts.links == 0 => Naming::Nameless,
                 _ => Naming::Rotated,
             };
@@ -359,7 +364,7 @@ impl ShipperCore {
             self.by_file.remove(&stream.kept.file);
         }
         stream.naming = Naming::Nameless;
-        stream.tail = None;
+        stream.let_go();
         if stream.kept.phase == Phase::Ended {
             stream.kept.phase = Phase::Detached;
             self.journal_stream(id);
@@ -396,12 +401,8 @@ impl ShipperCore {
         let group_of = |path: &Path, name: &str| -> Group { (path.parent().map(Path::to_owned), name.to_owned()) };
         let mut newest: HashMap<Group, (i64, Option<i64>, bool, StreamId)> = HashMap::new();
         for stream in self.streams.values().filter(|s| s.has_file()) {
-            let rank = (
-                stream.modified_ns,
-                stream.kept.born_ns,
-                !is_dated(&name_of(&stream.kept.path)),
-                stream.kept.id,
-            );
+            let rank =
+                (stream.modified_ns, stream.kept.born_ns, !is_dated(&name_of(&stream.kept.path)), stream.kept.id);
             let best = newest.entry(group_of(&stream.kept.path, &stream.kept.name)).or_insert(rank);
             *best = rank.max(*best);
         }

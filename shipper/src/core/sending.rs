@@ -11,7 +11,6 @@ use crate::kept::{Loss, Phase};
 use crate::status::Link;
 use crate::stream::{Naming, Opened, Stream};
 use bytes::Bytes;
-use outside::Safeguard;
 use parsers::Offset;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -148,7 +147,8 @@ impl ShipperCore {
 
     /// Nothing to send: one stream's mark is asked for, to hear of a new incarnation or boot.
     fn ask(&mut self) {
-        let idle = self.streams.values().find(|s| s.opened == Opened::Yes && s.busy.is_none() && s.kept.phase != Phase::Gone);
+        let idle =
+            self.streams.values().find(|s| s.opened == Opened::Yes && s.busy.is_none() && s.kept.phase != Phase::Gone);
         let mut load = Load::default();
         if let Some(stream) = idle {
             load.add(self.open_message(stream), Part::Open(stream.kept.id));
@@ -223,7 +223,7 @@ impl ShipperCore {
     /// The next loss to send, once everything before it is settled.
     fn loss_is_due<'a>(&self, stream: &'a Stream) -> Option<&'a Loss> {
         let loss = stream.kept.losses.iter().min_by_key(|l| l.from)?;
-        let journaled = !Safeguard::LossJournaled.holds() || !self.journal.must_sync;
+        let journaled = !self.journal.must_sync;
         let settled = stream.building.is_none() && stream.open_bytes() == 0 && loss.from <= stream.kept.mark;
         (journaled && settled && stream.kept.phase != Phase::Gone).then_some(loss)
     }
@@ -341,7 +341,10 @@ impl ShipperCore {
     pub(super) fn wake_of(&self, stream: &Stream) -> Duration {
         let mut wake = Duration::MAX;
         let link = self.link.retry_at.max(self.now);
-        if self.has_to_say(stream) && self.link.epoch.is_some() && self.link.in_flight.len() < self.config.limits.requests_max {
+        if self.has_to_say(stream)
+            && self.link.epoch.is_some()
+            && self.link.in_flight.len() < self.config.limits.requests_max
+        {
             wake = wake.min(link);
         }
         if stream.building.is_some() && stream.busy.is_none() {

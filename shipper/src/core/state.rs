@@ -80,7 +80,11 @@ impl ShipperCore {
             exited: false,
             report: super::report::Report::default(),
         };
-        core.begin(loaded).map_err(|source| OpenError::Io { what: "write state file in", path: state.to_owned(), source })?;
+        core.begin(loaded).map_err(|source| OpenError::Io {
+            what: "write state file in",
+            path: state.to_owned(),
+            source,
+        })?;
         Ok(core)
     }
 

@@ -48,9 +48,9 @@ impl ShipperCore {
     /// Followed files of a folder, the one changed last first.
     fn by_age(&self, folder: &Path) -> Vec<PathBuf> {
         let names = self.outside.files.list(folder).unwrap_or_default();
-        let followed = names.into_iter().filter(|n| {
-            crate::identity::is_followed(&n.to_string_lossy(), &self.config.include, &self.config.exclude)
-        });
+        let followed = names
+            .into_iter()
+            .filter(|n| crate::identity::is_followed(&n.to_string_lossy(), &self.config.include, &self.config.exclude));
         let mut files: Vec<(i64, PathBuf)> = followed
             .filter_map(|name| {
                 let path = folder.join(name);
@@ -89,7 +89,8 @@ impl ShipperCore {
     /// A stream's own bytes told its zone: the other files of the folder are read in it from here on.
     pub(super) fn zone_may_have_come(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get(&id).filter(|s| !s.kept.backfill) else { return };
-        let Some(zone) = stream.tail.as_ref().and_then(|t| t.parser.context().zone.as_ref()).filter(|z| is_learnt(z)) else {
+        let Some(zone) = stream.tail.as_ref().and_then(|t| t.parser.context().zone.as_ref()).filter(|z| is_learnt(z))
+        else {
             return;
         };
         let Some(folder) = stream.kept.path.parent().map(Path::to_owned) else { return };

@@ -140,7 +140,13 @@ impl Writer {
     }
 }
 
-fn play(w: &mut World, writer: &mut Writer, late: &mut Vec<Request>, backup: &mut Option<BTreeMap<StreamId, Row>>, action: &Action) {
+fn play(
+    w: &mut World,
+    writer: &mut Writer,
+    late: &mut Vec<Request>,
+    backup: &mut Option<BTreeMap<StreamId, Row>>,
+    action: &Action,
+) {
     match action {
         Action::Append(events, told) => writer.append(w, *events, *told),
         Action::Part => writer.part(w),

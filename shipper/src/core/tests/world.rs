@@ -181,8 +181,13 @@ pub(super) fn log(name: &str) -> PathBuf {
 
 /// A Carbon line.
 pub(super) fn line(n: u64) -> Vec<u8> {
-    format!("TID: [-1234] [] [2026-11-25 10:{:02}:{:02},{:03}]  INFO {{org.wso2.carbon.Test}} - message number {n}\n", n / 60_000 % 60, n / 1000 % 60, n % 1000)
-        .into_bytes()
+    format!(
+        "TID: [-1234] [] [2026-11-25 10:{:02}:{:02},{:03}]  INFO {{org.wso2.carbon.Test}} - message number {n}\n",
+        n / 60_000 % 60,
+        n / 1000 % 60,
+        n % 1000
+    )
+    .into_bytes()
 }
 
 impl World {
@@ -190,7 +195,8 @@ impl World {
         let (clock, rng) = (SimClock::new(1_795_600_000_000_000_000), SimRng::new(seed));
         let disk = SimDisk::new(1 << 30, clock.clone(), rng.clone());
         disk.make_folder(Path::new(LOGS));
-        let mut config = ShipperConfig { folders: vec![LOGS.into()], host_name: "h".into(), ..ShipperConfig::default() };
+        let mut config =
+            ShipperConfig { folders: vec![LOGS.into()], host_name: "h".into(), ..ShipperConfig::default() };
         config.limits.state_bytes_min = 16 << 10;
         let files = disk.process();
         let indexer = Indexer {
