@@ -1,12 +1,4 @@
-/** Keys of the page. One list serves the handler and the help, so that they cannot differ. */
-
-export interface Binding {
-  /** As shown: `j`, `g n`, `Ctrl K`. */
-  keys: string;
-  does: string;
-  /** Left out where two keys share a line of the help. */
-  group?: string;
-}
+/** Keys of the page: what the help lists, and who hears them. */
 
 export const HELP: readonly { title: string; rows: readonly (readonly [string, string])[] }[] = [
   { title: 'Go', rows: [['g n', 'Now: errors of the last hour'], ['g s', 'Search'], ['g l', 'Tail']] },

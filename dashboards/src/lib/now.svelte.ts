@@ -3,7 +3,6 @@
 import { api, asApiError, isAbort, type ApiError } from './api';
 import { BARS, groupsOf, type Group } from './groups';
 import { quoted } from './query';
-import { timeOf } from './rows';
 import { zoneName, type Zone } from './time';
 import type { FacetsAnswer, HistogramAnswer, LogEvent, ValueCount } from './types';
 
@@ -173,5 +172,3 @@ export function pace(histogram: HistogramAnswer, to: number): { perMinute: numbe
   const jump = errors.find((b, i) => i > 4 && b.n > 3 * Math.max(1, sum(errors.slice(0, i)) / Math.max(1, i)));
   return { perMinute, times: before >= 0.2 ? perMinute / before : null, since: jump?.at ?? null };
 }
-
-export { timeOf };
