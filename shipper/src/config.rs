@@ -98,7 +98,7 @@ impl Default for Limits {
             provisional_bytes_max: 64 << 10,
             state_bytes_min: 256 << 10,
             idle_files_open_max: 512,
-            folder_depth_max: 3,
+            folder_depth_max: 4,
         }
     }
 }

@@ -40,7 +40,12 @@ pub(crate) fn fits_pattern(pattern: &str, name: &str) -> bool {
 
 /// Whether a file of that name is followed.
 pub(crate) fn is_followed(name: &str, include: &[String], exclude: &[String]) -> bool {
-    include.iter().any(|p| fits_pattern(p, name)) && !exclude.iter().any(|p| fits_pattern(p, name))
+    fits_any(name, include) && !fits_any(name, exclude)
+}
+
+/// Whether a name fits one of the patterns.
+pub(crate) fn fits_any(name: &str, patterns: &[String]) -> bool {
+    patterns.iter().any(|pattern| fits_pattern(pattern, name))
 }
 
 /// `log.file.name`: the name without date, index and `.gz`.

@@ -1,7 +1,7 @@
 //! Finding files: listing of folders, and what became of the names that streams had.
 
 use super::{Importance, ShipperCore, ShipperOutput};
-use crate::identity::{is_dated, is_followed, name_of, plain_name};
+use crate::identity::{fits_any, is_dated, is_followed, name_of, plain_name};
 use crate::kept::{Loss, Phase};
 use crate::records::Entry;
 use crate::stream::Naming;
@@ -238,7 +238,10 @@ impl ShipperCore {
                 Some(files) => files.contains(&path),
                 None => is_followed(&name.to_string_lossy(), &self.config.include, &self.config.exclude),
             };
-            if !followed && (depth >= self.config.limits.folder_depth_max || name.to_string_lossy().contains('.')) {
+            // A product's folder has dots in its name too (`wso2am-4.5.0`): only looking tells it from a file.
+            let no_folder =
+                depth >= self.config.limits.folder_depth_max || fits_any(&name.to_string_lossy(), &self.config.exclude);
+            if !followed && no_folder {
                 listing.others.push(path);
                 continue;
             }
@@ -265,7 +268,7 @@ impl ShipperCore {
         let Some(stream) = self.streams.get(&id) else { return false };
         let born_differs = matches!((stream.kept.born_ns, facts.born_ns), (Some(a), Some(b)) if a != b);
         // An inode cannot be given away while we hold the file.
-        born_differs && stream.tail.is_none()
+        born_differs && !stream.is_held_open()
     }
 
     /// A followed file under its present name.

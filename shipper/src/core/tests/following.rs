@@ -29,6 +29,15 @@ fn lines_are_shipped_and_the_last_one_is_shown_until_it_is_closed() {
 }
 
 #[test]
+fn logs_are_found_below_a_products_folder_with_dots_in_its_name() {
+    let mut w = World::new(21);
+    w.disk.make_folder(&log("wso2am-4.5.0/repository/logs"));
+    w.disk.append(&log("wso2am-4.5.0/repository/logs/wso2carbon.log"), &lines(0..3));
+    w.start().settle();
+    assert_eq!(w.only().bytes(), lines(0..2));
+}
+
+#[test]
 fn what_comes_after_a_cut_goes_on_from_it() {
     let mut w = World::new(2);
     w.disk.append(&log("wso2carbon.log"), &line(0));
