@@ -163,7 +163,7 @@ fn fields(event: &proto::Event) -> Result<Vec<Field>> {
     let id = |number: u64| {
         u16::try_from(number).map(FieldId).map_err(|_| DecodeError::Malformed("a field number has more than 16 bits"))
     };
-    if event.spans.len() % 3 != 0 || event.numbers.len() % 2 != 0 {
+    if !event.spans.len().is_multiple_of(3) || !event.numbers.len().is_multiple_of(2) {
         return Err(DecodeError::Malformed("a field is cut short"));
     }
     let mut spans = event.spans.chunks_exact(3);
