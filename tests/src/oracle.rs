@@ -5,6 +5,7 @@ use crate::writer::Generation;
 use indexer::event::StoredEvent;
 use indexer::store::segment::Segment;
 use indexer::store::snapshot::Snapshot;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use wire::{Answer, Fate, Message, Offset, Refusal, Request, StreamId, Verdict};
@@ -18,6 +19,9 @@ struct Seen {
     provisional: bool,
 }
 
+/// File number, and an event of it.
+type FileEvent = (u128, Seen);
+
 /// Knows what was promised, and compares it with what can be seen.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
@@ -28,7 +32,7 @@ pub(crate) struct Oracle {
     /// Ranges sent as dead, excluded or lost.
     declared: BTreeMap<StreamId, BTreeSet<(u64, u64)>>,
     /// Events of segments looked at before, by the segment's address; kept alive so that it is not reused.
-    segments: HashMap<usize, (Arc<dyn Segment>, Vec<(u128, Seen)>)>,
+    segments: HashMap<usize, (Arc<dyn Segment>, Vec<FileEvent>)>,
 }
 
 impl Oracle {
@@ -202,22 +206,33 @@ impl Oracle {
         segment: &Arc<dyn Segment>,
         generations: &BTreeMap<u128, &Generation>,
         counts: &mut Counts,
-    ) -> Result<&[(u128, Seen)], String> {
+    ) -> Result<&[FileEvent], String> {
         let address = Arc::as_ptr(segment).cast::<()>() as usize;
-        if !self.segments.contains_key(&address) {
-            let mut events = Vec::new();
-            for row in &segment.meta().streams {
-                let all = Offset(0)..Offset(u64::MAX);
-                let rows = segment.stream_rows(StreamId(row.stream), all).map_err(|error| error.to_string())?;
-                for (_, row) in rows {
-                    let event = segment.event(row).map_err(|error| error.to_string())?;
-                    events.push(look(&event, false, generations, counts)?);
-                }
+        match self.segments.entry(address) {
+            Entry::Occupied(known) => Ok(&known.into_mut().1),
+            Entry::Vacant(place) => {
+                let events = read_segment(segment.as_ref(), generations, counts)?;
+                Ok(&place.insert((Arc::clone(segment), events)).1)
             }
-            self.segments.insert(address, (Arc::clone(segment), events));
         }
-        Ok(&self.segments[&address].1)
     }
+}
+
+fn read_segment(
+    segment: &dyn Segment,
+    generations: &BTreeMap<u128, &Generation>,
+    counts: &mut Counts,
+) -> Result<Vec<FileEvent>, String> {
+    let mut events = Vec::new();
+    for row in &segment.meta().streams {
+        let all = Offset(0)..Offset(u64::MAX);
+        let rows = segment.stream_rows(StreamId(row.stream), all).map_err(|error| error.to_string())?;
+        for (_, row) in rows {
+            let event = segment.event(row).map_err(|error| error.to_string())?;
+            events.push(look(&event, false, generations, counts)?);
+        }
+    }
+    Ok(events)
 }
 
 /// Compares an event's bytes with what was written.

@@ -98,7 +98,7 @@ impl World {
         let draw = |salt: u64| SimRng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt);
         let clock = SimClock::new(START_NS);
         let host = SimDisk::new(DISK_BYTES, clock.clone(), draw(1));
-        host.short_reads(seed % 2 == 0);
+        host.short_reads(seed.is_multiple_of(2));
         let data = SimDisk::new(DISK_BYTES, clock.clone(), draw(2));
         World {
             writer: Writer::new(host.clone(), clock.clone(), draw(3)),
