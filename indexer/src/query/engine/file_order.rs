@@ -49,13 +49,14 @@ impl Engine {
         budget: &Budget,
     ) -> Result<(Page, Option<Place>), EngineError> {
         let sources = sources(snapshot, scope);
-        let mut walk = Walk::new(&sources, ready, after)?;
+        let of = Of { sources: &sources, ready };
+        let mut walk = Walk::new(of, after)?;
         let (mut events, mut bytes, mut copies) = (Vec::new(), 0, 0);
         let copy_of = |event: &StoredEvent| event.body.flags.has(parsers::Flags::COPY);
         // Copies are met on the way, so they are counted without a second look.
         let mut exhausted = None;
         let end = loop {
-            match walk.next(budget)? {
+            match walk.next(of, budget)? {
                 Step::End => break None,
                 Step::Exhausted(why) => {
                     exhausted = Some(why);
@@ -88,7 +89,7 @@ impl Engine {
             return Err(EngineError::Replaying);
         }
         let ready = self.ready(&Ask { copies: true, ..ask.clone() }, self.now())?;
-        Ok(Export { snapshot, scope: scope.clone(), ready, after: None, ended: false })
+        Ok(Export { snapshot, scope: scope.clone(), ready, walk: None, ended: false })
     }
 }
 
@@ -98,7 +99,8 @@ pub struct Export {
     snapshot: Arc<Snapshot>,
     scope: Scope,
     ready: Ready,
-    after: Option<Place>,
+    /// Begun with the first piece.
+    walk: Option<Walk>,
     ended: bool,
 }
 
@@ -113,10 +115,14 @@ impl Export {
             return Ok(events);
         }
         let sources = sources(&self.snapshot, &self.scope);
-        let mut walk = Walk::new(&sources, &self.ready, self.after)?;
+        let of = Of { sources: &sources, ready: &self.ready };
+        let walk = match &mut self.walk {
+            Some(walk) => walk,
+            none => none.insert(Walk::new(of, None)?),
+        };
         let mut held = 0;
         while held < bytes {
-            match walk.next(budget)? {
+            match walk.next(of, budget)? {
                 Step::Event(event) => {
                     held += event.raw.len() + 256;
                     events.push(event);
@@ -128,7 +134,6 @@ impl Export {
                 Step::Exhausted(_) => return Err(EngineError::Replaying),
             }
         }
-        self.after = walk.place().or(self.after);
         Ok(events)
     }
 }
@@ -140,10 +145,16 @@ enum Step {
     Exhausted(Exhausted),
 }
 
-/// Goes through the matching events in file order.
-struct Walk<'w, 's> {
+/// What a walk goes through: the same sources, in the same order, at each step.
+#[derive(Clone, Copy)]
+struct Of<'w, 's> {
     sources: &'w [Source<'s>],
     ready: &'w Ready,
+}
+
+/// Goes through the matching events in file order.
+#[derive(Debug)]
+struct Walk {
     lines: std::vec::IntoIter<Line>,
     named: bool,
     line: Option<Line>,
@@ -155,14 +166,12 @@ struct Walk<'w, 's> {
     before: Option<Place>,
 }
 
-impl<'w, 's> Walk<'w, 's> {
-    fn new(sources: &'w [Source<'s>], ready: &'w Ready, after: Option<Place>) -> Result<Walk<'w, 's>, EngineError> {
-        let named = streams_named(ready.main.query());
-        let mut lines = lines(sources, named.as_deref())?;
+impl Walk {
+    fn new(of: Of<'_, '_>, after: Option<Place>) -> Result<Walk, EngineError> {
+        let named = streams_named(of.ready.main.query());
+        let mut lines = lines(of.sources, named.as_deref())?;
         lines.retain(|line| after.is_none_or(|after| (line.began, line.stream) >= (after.time, after.stream)));
         let mut walk = Walk {
-            sources,
-            ready,
             lines: lines.into_iter(),
             named: named.is_some(),
             line: None,
@@ -195,7 +204,7 @@ impl<'w, 's> Walk<'w, 's> {
         self.from = Offset(0);
     }
 
-    fn next(&mut self, budget: &Budget) -> Result<Step, EngineError> {
+    fn next(&mut self, of: Of<'_, '_>, budget: &Budget) -> Result<Step, EngineError> {
         loop {
             let Some(line) = self.line else { return Ok(Step::End) };
             let Some((offset, source, row)) = self.found.next() else {
@@ -203,17 +212,17 @@ impl<'w, 's> Walk<'w, 's> {
                     self.next_line();
                     continue;
                 }
-                match self.look(line, budget)? {
+                match self.look(of, line, budget)? {
                     Some(why) => return Ok(Step::Exhausted(why)),
                     None => continue,
                 }
             };
-            let event = self.sources[source].segment().event(row)?;
+            let event = of.sources[source].segment().event(row)?;
             if let Err(why) = budget.spend(event.raw.len() as u64) {
                 return Ok(Step::Exhausted(why));
             }
-            let question = self.ready.question();
-            let copies = self.ready.copies();
+            let question = of.ready.question();
+            let copies = of.ready.copies();
             let matches = question.matches(&event) || copies.is_some_and(|copies| copies.matches(&event));
             let here = Place { time: line.began, stream: line.stream, offset };
             if matches {
@@ -226,9 +235,9 @@ impl<'w, 's> Walk<'w, 's> {
     }
 
     /// Finds the next events of the line.
-    fn look(&mut self, line: Line, budget: &Budget) -> Result<Option<Exhausted>, EngineError> {
-        if !self.named && !matches!(self.ready.main.query(), Query::All) {
-            match self.matches_of(line, budget)? {
+    fn look(&mut self, of: Of<'_, '_>, line: Line, budget: &Budget) -> Result<Option<Exhausted>, EngineError> {
+        if !self.named && !matches!(of.ready.main.query(), Query::All) {
+            match self.matches_of(of, line, budget)? {
                 Matches::All(found) => {
                     self.found = found.into_iter();
                     self.from = Offset(line.last.0.saturating_add(1));
@@ -242,10 +251,10 @@ impl<'w, 's> Walk<'w, 's> {
             return Ok(Some(why));
         }
         // The first piece begins at the first event, however far into the file that is.
-        let first = self.next_held(line.stream, self.from).unwrap_or(line.last);
+        let first = next_held(of.sources, line.stream, self.from).unwrap_or(line.last);
         let to = Offset(first.0.saturating_add(PIECE_BYTES));
         let mut found = Vec::new();
-        for (i, source) in self.sources.iter().enumerate() {
+        for (i, source) in of.sources.iter().enumerate() {
             if source.extent(line.stream).is_some_and(|(low, high)| low < to && high >= first) {
                 let rows = source.segment().stream_rows(line.stream, first..to)?;
                 found.extend(rows.into_iter().map(|(offset, row)| (offset, i, row)));
@@ -258,25 +267,19 @@ impl<'w, 's> Walk<'w, 's> {
         Ok(None)
     }
 
-    /// An offset at or after `from` before which the stream has no event.
-    fn next_held(&self, stream: StreamId, from: Offset) -> Option<Offset> {
-        let extents = self.sources.iter().filter_map(|source| source.extent(stream));
-        extents.filter(|(_, high)| *high >= from).map(|(low, _)| low.max(from)).min()
-    }
-
-    fn matches_of(&self, line: Line, budget: &Budget) -> Result<Matches, EngineError> {
+    fn matches_of(&self, of: Of<'_, '_>, line: Line, budget: &Budget) -> Result<Matches, EngineError> {
         let of_stream = Query::Clause(Clause {
             target: Target::Field("log.stream".to_owned()),
             test: Test::Word(line.stream.to_string()),
         });
         let mut found = Vec::new();
         let (mut too_many, mut missing) = (false, Missing::default());
-        let questions = [Some(&self.ready.main), self.ready.copies.as_ref()];
+        let questions = [Some(&of.ready.main), of.ready.copies.as_ref()];
         for matcher in questions.into_iter().flatten() {
             let query = and(matcher.query(), of_stream.clone());
             let Ok(matcher) = Matcher::new(&query) else { return Ok(Matches::TooMany) };
-            let question = Question { matcher: &matcher, window: self.ready.window };
-            for (i, source) in self.sources.iter().enumerate() {
+            let question = Question { matcher: &matcher, window: of.ready.window };
+            for (i, source) in of.sources.iter().enumerate() {
                 if source.extent(line.stream).is_none_or(|(_, high)| high < self.from) {
                     continue;
                 }
@@ -299,6 +302,12 @@ impl<'w, 's> Walk<'w, 's> {
         found.sort_unstable_by_key(|(offset, ..)| *offset);
         Ok(Matches::All(found))
     }
+}
+
+/// An offset at or after `from` before which the stream has no event.
+fn next_held(sources: &[Source<'_>], stream: StreamId, from: Offset) -> Option<Offset> {
+    let extents = sources.iter().filter_map(|source| source.extent(stream));
+    extents.filter(|(_, high)| *high >= from).map(|(low, _)| low.max(from)).min()
 }
 
 /// What the segments found of one stream.

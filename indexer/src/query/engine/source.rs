@@ -84,16 +84,15 @@ impl<'s> Source<'s> {
                     each(StreamId(row.stream), Offset(row.first), Offset(row.last));
                 }
             }
-            Source::Block(block) => {
-                for event in block.events.iter() {
-                    each(event.info.stream, event.body.offset, event.body.offset);
-                }
-            }
+            Source::Block(block) => block.streams().iter().for_each(|(stream, &(first, last))| each(*stream, first, last)),
         }
     }
 
     /// Offsets of a stream's first and last event in here.
     pub(super) fn extent(&self, stream: StreamId) -> Option<(Offset, Offset)> {
+        if let Source::Block(block) = self {
+            return block.streams().get(&stream).copied();
+        }
         let mut extent: Option<(Offset, Offset)> = None;
         self.streams(&mut |other, first, last| {
             if other == stream {
@@ -111,13 +110,27 @@ pub(super) struct Block<'s> {
     events: Cow<'s, [Arc<StoredEvent>]>,
     first: TimeNs,
     last: TimeNs,
+    /// First and last offset by stream, once somebody asks.
+    streams: OnceLock<BTreeMap<StreamId, (Offset, Offset)>>,
 }
 
 impl<'s> Block<'s> {
+    fn streams(&self) -> &BTreeMap<StreamId, (Offset, Offset)> {
+        self.streams.get_or_init(|| {
+            let mut streams = BTreeMap::new();
+            for event in self.events.iter() {
+                let offset = event.body.offset;
+                let extent = streams.entry(event.info.stream).or_insert((offset, offset));
+                *extent = (extent.0.min(offset), extent.1.max(offset));
+            }
+            streams
+        })
+    }
+
     fn new(events: Cow<'s, [Arc<StoredEvent>]>) -> Option<Block<'s>> {
         let first = events.iter().map(|event| event.time).min()?;
         let last = events.iter().map(|event| event.time).max()?;
-        Some(Block { events, first, last })
+        Some(Block { events, first, last, streams: OnceLock::new() })
     }
 
     fn row(&self, row: Row) -> Option<&Arc<StoredEvent>> {

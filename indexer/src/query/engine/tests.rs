@@ -73,17 +73,33 @@ impl Segment for Plain {
     }
 }
 
+/// A segment as the store has them.
+fn on_disk(files: &outside::sim::SimFiles, folder: &str, events: &[Arc<StoredEvent>]) -> Arc<dyn Segment> {
+    use crate::store::segment::SegmentBuilder as _;
+    use outside::Files as _;
+    let folder = std::path::Path::new(folder);
+    files.create_folder_all(folder).unwrap();
+    let builder = crate::store::embedded::EmbeddedBuilder::whole(1 << 20);
+    let meta = builder.build(files, folder, events).unwrap();
+    builder.open(files, folder, &meta).unwrap()
+}
+
 /// Events dealt out to memory, provisional and segments of two days.
 fn snapshot(events: &[Arc<StoredEvent>]) -> Snapshot {
     let mut snapshot = Snapshot::default();
+    let clock = SimClock::new(TEN);
+    let files = outside::sim::SimDisk::new(1 << 30, clock, outside::sim::SimRng::new(1)).process();
     for day in 0..2 {
         let of_day = |i: usize| i % 5 == day || i % 5 == day + 2;
         let part = |want: usize| -> Vec<_> {
             events.iter().enumerate().filter(|(i, _)| of_day(*i) && i % 3 == want).map(|(_, e)| Arc::clone(e)).collect()
         };
         let mut view = PartitionView { memory: vec![part(0).into()], ..PartitionView::default() };
-        for chunk in part(1).chunks(7).chain(part(2).chunks(50)) {
+        for chunk in part(1).chunks(7) {
             view.segments.push(Arc::new(Plain::new(chunk.to_vec())));
+        }
+        for (i, chunk) in part(2).chunks(50).enumerate() {
+            view.segments.push(on_disk(&files, &format!("/{day}-{i}"), chunk));
         }
         let key = PartitionKey { owner: "local".into(), environment: "default".into(), day: day as i32, hour: None };
         snapshot.partitions.insert(key, Arc::new(view));
