@@ -176,14 +176,13 @@ impl ShipperCore {
         if let Some(deadline) = self.stop {
             wake = wake.min(deadline);
         }
+        if self.link.epoch.is_none() && self.link.in_flight.is_empty() {
+            wake = wake.min(self.link.retry_at);
+        }
         for id in &self.active {
             if let Some(stream) = self.streams.get(id) {
                 wake = wake.min(self.wake_of(stream));
             }
-        }
-        if self.link.retry_at > self.now {
-            // Nothing can be sent before; the rest of the work has its own times above.
-            wake = wake.min(self.link.retry_at);
         }
         wake.max(self.now + Duration::from_millis(1))
     }

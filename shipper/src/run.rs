@@ -218,3 +218,6 @@ impl Notices {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

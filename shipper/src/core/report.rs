@@ -66,6 +66,44 @@ impl ShipperCore {
         }
     }
 
+    /// What keeps it from resting, for tests that wait for it.
+    #[cfg(test)]
+    pub(crate) fn why_awake(&self) -> String {
+        let streams: Vec<String> = self
+            .active
+            .iter()
+            .filter_map(|id| self.streams.get(id))
+            .map(|s| {
+                let wake = self.wake_of(s);
+                format!(
+                    "{} {:?} {:?} wake {wake:?} unread {} open {} building {} busy {:?} retry {:?}",
+                    s.kept.path.display(),
+                    s.kept.phase,
+                    s.opened,
+                    s.unread(),
+                    s.open_bytes(),
+                    s.building.is_some(),
+                    s.busy,
+                    s.retry_at
+                )
+            })
+            .collect();
+        format!(
+            "more to read {}; scan {:?}; link retry {:?}, {} in flight; memory {}; {streams:#?}",
+            self.more_to_read,
+            self.scans.next,
+            self.link.retry_at,
+            self.link.in_flight.len(),
+            self.memory()
+        )
+    }
+
+    /// Bytes of log held in memory.
+    #[cfg(test)]
+    pub(crate) fn memory(&self) -> usize {
+        self.streams.values().map(Stream::memory).sum()
+    }
+
     fn file_status(&self, stream: &Stream) -> FileStatus {
         let behind = stream.behind();
         let since = stream.behind_since.filter(|_| behind > 0);

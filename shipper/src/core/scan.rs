@@ -135,6 +135,9 @@ impl ShipperCore {
         self.admit(new);
         self.name_generations();
         self.close_idle_files();
+        if all {
+            self.forget_old();
+        }
         if all && !self.scans.done_once {
             self.scans.done_once = true;
             self.first_listing_done();
@@ -426,6 +429,19 @@ impl ShipperCore {
             }
         }
         self.active.extend(rotated);
+    }
+
+    /// Finished streams are remembered for the longest retention (protocol rule 28).
+    fn forget_old(&mut self) {
+        let remember = i64::try_from(self.config.timing.remember.as_nanos()).unwrap_or(i64::MAX);
+        let oldest = self.outside.clock.wall_ns().saturating_sub(remember);
+        let gone = self.streams.values().filter(|s| s.kept.phase == Phase::Gone && s.kept.modified_ns < oldest);
+        let old: Vec<StreamId> = gone.map(|s| s.kept.id).collect();
+        for id in old {
+            self.streams.remove(&id);
+            self.active.remove(&id);
+            self.journal(&Entry::Forget(id));
+        }
     }
 
     /// After the first listing: files that streams had and that no folder holds.

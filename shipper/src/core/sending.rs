@@ -80,7 +80,10 @@ impl LinkState {
 
     /// When an idle shipper asks whether the store is still the same (protocol rule 28).
     pub(super) fn next_ask(&self, timing: &Timing) -> Duration {
-        self.last_sent + timing.ask_interval
+        match self.in_flight.is_empty() {
+            true => (self.last_sent + timing.ask_interval).max(self.retry_at),
+            false => Duration::MAX,
+        }
     }
 }
 

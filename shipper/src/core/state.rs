@@ -2,16 +2,17 @@
 
 use super::{Importance, OpenError, ShipperCore, ShipperOutside, scan, sending::LinkState};
 use crate::config::ShipperConfig;
+use crate::identity::stream_id;
 use crate::kept::{Kept, Phase};
 use crate::records::{Agent, Entry};
 use crate::slots::Slots;
 use crate::stream::Stream;
-use outside::Metadata;
+use outside::{Files, Metadata};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-use wire::{AgentId, StreamId};
+use wire::{AgentId, LedgerSum, StreamId};
 
 /// When the state files are written next, and how it went.
 #[derive(Debug, Default)]
@@ -55,6 +56,10 @@ impl ShipperCore {
             Slots::open(std::sync::Arc::clone(&outside.files), state, config.limits.state_bytes_min)?;
         let mut loaded = Loaded::default();
         records.iter().filter_map(|bytes| Entry::decode(bytes)).for_each(|entry| loaded.take(entry));
+        let copied = loaded.agent.as_ref().is_some_and(|agent| is_copy(agent, &config, identity));
+        if copied {
+            loaded.begin_anew(new_agent(&outside, &config, identity), files);
+        }
         let now = outside.clock.monotonic();
         let mut core = ShipperCore {
             agent: loaded.agent.clone().unwrap_or_else(|| new_agent(&outside, &config, identity)),
@@ -80,6 +85,10 @@ impl ShipperCore {
             exited: false,
             report: super::report::Report::default(),
         };
+        if copied {
+            let text = "the state folder is a copy, of another host or of another folder: it goes on as an agent of its own, from where the copy was taken";
+            core.notice(Importance::Warn, text);
+        }
         core.begin(loaded).map_err(|source| OpenError::Io {
             what: "write state file in",
             path: state.to_owned(),
@@ -209,6 +218,12 @@ impl ShipperCore {
     }
 }
 
+/// Whether the folder was made on another host, or is not the folder it was made in (protocol rule 2). A device
+/// may get another number with each start of the host, so that alone makes no copy.
+fn is_copy(agent: &Agent, config: &ShipperConfig, folder: Metadata) -> bool {
+    agent.host_id != config.host_id || agent.folder_number != folder.id.number
+}
+
 /// Everything worth keeping, as records.
 fn snapshot(agent: &Agent, outside: &ShipperOutside, streams: &BTreeMap<StreamId, Stream>) -> Vec<Vec<u8>> {
     let agent = Agent { seen_ns: outside.clock.wall_ns(), ..agent.clone() };
@@ -255,6 +270,27 @@ impl Loaded {
                 self.streams.remove(&stream);
             }
         }
+    }
+
+    /// A copy: streams begin anew at the mark that was copied, with a new agent's ids; what lies before belongs
+    /// to the one it was copied from. Streams whose file is not here are not this host's.
+    fn begin_anew(&mut self, agent: Agent, files: &dyn Files) {
+        for mut kept in std::mem::take(&mut self.streams).into_values() {
+            let here = files.metadata(&kept.path).is_ok_and(|facts| facts.id == kept.file);
+            if !here || !matches!(kept.phase, Phase::Following | Phase::Ended) {
+                continue;
+            }
+            kept.id = stream_id(agent.id, kept.file, kept.born_ns, kept.generation, &kept.head.hash.to_le_bytes());
+            kept.predecessor = None;
+            kept.base = kept.mark;
+            kept.base_context.clone_from(&kept.context);
+            kept.last_event = None;
+            kept.ledger = LedgerSum::default();
+            kept.ledger_whole = true;
+            kept.lost_bytes = 0;
+            self.streams.insert(kept.id, kept);
+        }
+        self.agent = Some(agent);
     }
 
     fn change(&mut self, stream: StreamId, change: impl FnOnce(&mut Kept)) {

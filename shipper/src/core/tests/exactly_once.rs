@@ -273,6 +273,9 @@ fn run(seed: u64, actions: &[Action]) -> Result<(), TestCaseError> {
     w.requests.clear();
     w.start();
     w.pass(Duration::from_secs(150));
+    w.steps = 0;
+    w.pass(Duration::from_secs(60));
+    prop_assert!(w.steps < 60, "{} steps in a minute of rest", w.steps);
     let disk_was_full = actions.iter().any(|a| matches!(a, Action::DiskFull | Action::FailSync));
     check(&w, &writer, disk_was_full)?;
     let status = w.status();

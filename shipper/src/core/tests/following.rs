@@ -213,3 +213,126 @@ fn older_generations_are_left_out_when_too_old_and_shipped_after_live_ones_else(
     assert_eq!(all, vec![lines(10..20), lines(20..30)]);
     assert_eq!(w.status().left_out, vec!["/logs/a.log.2".to_owned()]);
 }
+
+#[test]
+fn a_copied_state_folder_goes_on_as_another_agent_from_its_mark() {
+    let mut w = World::new(15);
+    w.disk.append(&log("a.log"), &lines(0..5));
+    w.start().pass(Duration::from_secs(6));
+    let before = w.only().bytes().len() as u64;
+    w.kill();
+    w.config.host_id = "another".to_owned();
+    w.disk.append(&log("a.log"), &lines(5..9));
+    w.start().pass(Duration::from_secs(6));
+    assert!(w.notices.iter().any(|n| n.contains("is a copy")), "{:?}", w.notices);
+    assert_eq!(w.indexer.rows.len(), 2);
+    let new = w.indexer.rows.values().find(|r| r.open.base.0 == before).unwrap();
+    assert_eq!(new.bytes(), lines(5..9));
+    w.kill().start().append("a.log", &line(9)).pass(Duration::from_secs(6));
+    assert_eq!(w.indexer.rows.len(), 2);
+}
+
+#[test]
+fn a_folder_that_cannot_be_listed_loses_nothing() {
+    let mut w = World::new(16);
+    w.disk.append(&log("a.log"), &lines(0..5));
+    w.start().pass(Duration::from_secs(6));
+    w.kill();
+    w.disk.append(&log("b.log"), &line(7));
+    w.start().pass(Duration::from_secs(6));
+    assert_eq!(w.indexer.rows.len(), 2);
+    assert!(w.indexer.rows.values().all(|r| r.lost.is_empty()));
+}
+
+#[test]
+fn streams_long_gone_are_forgotten() {
+    let mut w = World::new(17);
+    w.config.timing.remember = Duration::from_secs(1000);
+    w.disk.append(&log("a.log"), &lines(0..5));
+    w.start().pass(Duration::from_secs(6));
+    w.disk.remove(&log("a.log")).unwrap();
+    w.step(ShipperInput::Changed(log("a.log"))).pass(Duration::from_secs(1200));
+    assert!(w.only().gone);
+    let opens = w.indexer.opens;
+    w.kill().start().pass(Duration::from_secs(5));
+    assert_eq!(w.indexer.opens, opens);
+}
+
+#[test]
+fn a_refused_token_pauses_and_drops_nothing() {
+    let mut w = World::new(18);
+    w.disk.append(&log("a.log"), &lines(0..5));
+    w.start();
+    for _ in 0..5 {
+        w.step(ShipperInput::Tick);
+        let (ticket, _) = w.requests.pop_front().unwrap();
+        let result = Err(crate::SendError::Unauthorized("status 401".to_owned()));
+        w.step(ShipperInput::Answer { ticket, result });
+        assert_eq!(w.status().link, crate::Link::Unauthorized);
+        assert!(w.requests.is_empty());
+        w.clock.advance(w.config.timing.retry_max);
+        w.append("a.log", &line(5));
+    }
+    w.pass(Duration::from_secs(60));
+    assert_eq!(w.only().bytes(), [lines(0..5), line(5).repeat(5)].concat());
+    assert_eq!(w.status().link, crate::Link::Up);
+}
+
+#[test]
+fn memory_stays_bounded_while_the_indexer_is_away() {
+    let mut w = World::new(19);
+    w.config.limits.memory_bytes_max = 64 << 10;
+    w.config.limits.batch_bytes_max = 32 << 10;
+    w.config.limits.read_bytes = 8 << 10;
+    w.start().settle();
+    for n in 0..40 {
+        w.disk.append(&log(&format!("f{n}.log")), &lines(0..400));
+    }
+    w.step(ShipperInput::Overflow).settle();
+    for _ in 0..200 {
+        w.drop_request();
+        w.clock.advance(Duration::from_secs(1));
+        w.step(ShipperInput::Overflow);
+        assert!(w.core.as_ref().unwrap().memory() < 512 << 10, "{}", w.core.as_ref().unwrap().memory());
+    }
+    w.pass(Duration::from_secs(60));
+    assert!(w.indexer.rows.values().all(|r| r.bytes() == lines(0..400)));
+}
+
+#[test]
+fn a_newer_state_is_refused_untouched() {
+    let mut w = World::new(20);
+    w.disk.append(&log("a.log"), &lines(0..5));
+    w.start().settle();
+    w.kill();
+    for slot in ["/state/state.0", "/state/state.1"] {
+        let path = std::path::Path::new(slot);
+        let mut bytes = w.disk.contents(path).unwrap();
+        bytes[8] = 9;
+        let crc = crc32fast::hash(&bytes[..32]).to_le_bytes();
+        bytes[32..36].copy_from_slice(&crc);
+        w.disk.truncate(path).unwrap();
+        w.disk.append(path, &bytes);
+    }
+    let error = w.try_start().unwrap_err();
+    assert!(matches!(error, crate::OpenError::Newer { found: 9, known: 1, .. }), "{error}");
+}
+
+#[test]
+fn damage_of_one_slot_is_survived_and_of_both_is_told() {
+    let mut w = World::new(21);
+    w.disk.append(&log("a.log"), &lines(0..5));
+    w.start().pass(Duration::from_secs(6));
+    w.kill().start().pass(Duration::from_secs(1));
+    w.kill();
+    let rows = w.indexer.rows.len();
+    w.disk.flip_bit(std::path::Path::new("/state/state.1"), 100);
+    w.start().pass(Duration::from_secs(6));
+    assert_eq!(w.indexer.rows.len(), rows);
+    w.kill();
+    w.disk.flip_bit(std::path::Path::new("/state/state.0"), 100);
+    w.disk.flip_bit(std::path::Path::new("/state/state.1"), 100);
+    let opened = w.try_start();
+    // The bit flipped twice is whole again: one slot is enough.
+    assert!(opened.is_ok() || matches!(opened, Err(crate::OpenError::Damaged(_))));
+}

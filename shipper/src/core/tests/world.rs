@@ -173,6 +173,8 @@ pub(super) struct World {
     pub(super) exit: Option<ExitReason>,
     pub(super) notices: Vec<String>,
     pub(super) wake: Duration,
+    /// Steps taken: a shipper at rest takes few.
+    pub(super) steps: u32,
 }
 
 pub(super) fn log(name: &str) -> PathBuf {
@@ -221,6 +223,7 @@ impl World {
             exit: None,
             notices: Vec::new(),
             wake: Duration::ZERO,
+            steps: 0,
         }
     }
 
@@ -255,6 +258,7 @@ impl World {
 
     pub(super) fn step(&mut self, input: ShipperInput) -> &mut World {
         let Some(core) = &mut self.core else { return self };
+        self.steps += 1;
         let outputs = core.step(input);
         if self.files.is_dead() {
             self.core = None;
@@ -303,7 +307,13 @@ impl World {
                 self.clock.advance(self.wake.saturating_sub(now).max(Duration::from_millis(1)));
             }
         }
-        panic!("the shipper never comes to rest: {:#?}", self.status());
+        let core = self.core.as_ref();
+        panic!(
+            "the shipper never comes to rest: wake {:?} now {:?} {:?}",
+            self.wake,
+            outside::Clock::monotonic(&self.clock),
+            core.map(ShipperCore::why_awake)
+        );
     }
 
     /// Lets time pass, with a step where the shipper asked for one.
