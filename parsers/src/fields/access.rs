@@ -57,24 +57,44 @@ struct Place {
 fn status_place(bytes: &[u8], from: usize, end: usize) -> Option<Place> {
     let quoted = bytes.get(from) == Some(&b'"');
     let start = from + usize::from(quoted);
+    if quoted && let Some(place) = after_first_quote(bytes, start, end) {
+        return Some(place);
+    }
     // Inside an unquoted request a number may look like a status; the protocol's version stands after it.
     let version = memchr::memmem::find(&bytes[from..end], b" HTTP/").map_or(start, |i| from + i + 1);
     let after_version = place_from(bytes, start, version, end, quoted);
     after_version.or_else(|| place_from(bytes, start, start, end, quoted))
 }
 
+/// Nearly all requests hold no quote: the first one ends them, after the protocol's version or not at all.
+fn after_first_quote(bytes: &[u8], start: usize, end: usize) -> Option<Place> {
+    let quote = start + memchr::memchr(b'"', &bytes[start..end])?;
+    let request = Span::new(start, quote);
+    let text = request.of(bytes);
+    let versioned = text.len() > 9 && text[text.len() - 9..].starts_with(b" HTTP/");
+    if bytes.get(quote + 1) != Some(&b' ') || !(versioned || text == b"- - " || text == b"-") {
+        return None;
+    }
+    place_at(bytes, request, quote + 1, end)
+}
+
+/// A status and a size after the blank at `blank`.
+fn place_at(bytes: &[u8], request: Span, blank: usize, end: usize) -> Option<Place> {
+    let status = token(bytes, blank + 1, end);
+    let size = token(bytes, status.end() + 1, end);
+    let quoted = bytes.get(request.end()) == Some(&b'"');
+    let is_status = status.of(bytes) == b"-" && quoted || status.len == 3 && number(status.of(bytes)).is_some();
+    let is_size = size.of(bytes) == b"-" || number(size.of(bytes)).is_some();
+    (is_status && is_size).then_some(Place { request, status, size })
+}
+
 fn place_from(bytes: &[u8], start: usize, from: usize, end: usize, quoted: bool) -> Option<Place> {
     memchr::memchr_iter(b' ', &bytes[from..end]).map(|i| from + i).find_map(|blank| {
         let request_end = if quoted { blank.checked_sub(1).filter(|i| bytes[*i] == b'"')? } else { blank };
-        let status = token(bytes, blank + 1, end);
-        let size = token(bytes, status.end() + 1, end);
-        let is_status = status.of(bytes) == b"-" && quoted || status.len == 3 && number(status.of(bytes)).is_some();
-        let is_size = size.of(bytes) == b"-" || number(size.of(bytes)).is_some();
-        (is_status && is_size && request_end >= start).then(|| Place {
-            request: Span::new(start, request_end),
-            status,
-            size,
-        })
+        if request_end < start {
+            return None;
+        }
+        place_at(bytes, Span::new(start, request_end), blank, end)
     })
 }
 

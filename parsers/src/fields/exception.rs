@@ -83,13 +83,13 @@ fn take_apart(bytes: &[u8], from: usize, frames: usize, to: usize, header: Heade
         let line = &bytes[at..end];
         if let Some(frame) = frame_of(line) {
             group.frame(&line[frame.start..frame.paren]);
-            if application.is_empty() && (first.is_empty() || !is_library(&line[frame.start..frame.paren])) {
-                let span = frame.span(line, at);
+            if application.is_empty() {
+                let library = is_library(&line[frame.start..frame.paren]);
                 if first.is_empty() {
-                    first = span;
+                    first = frame.span(line, at);
                 }
-                if !is_library(&line[frame.start..frame.paren]) {
-                    application = span;
+                if !library {
+                    application = frame.span(line, at);
                 }
             }
         } else if let Some(class) = cause_of(line) {
@@ -196,48 +196,62 @@ fn in_line(bytes: &[u8], from: usize, to: usize) -> Option<Span> {
 
 /// Packages of the JDK and of libraries below the products: a frame there is not where to look first.
 fn is_library(method: &[u8]) -> bool {
-    const PREFIXES: [&[u8]; 40] = [
-        b"java.",
-        b"javax.",
+    const OTHERS: [&[u8]; 18] = [
         b"jakarta.",
         b"jdk.",
         b"sun.",
-        b"com.sun.",
-        b"org.apache.",
-        b"org.eclipse.",
-        b"org.springframework.",
-        b"org.hibernate.",
+        b"scala.",
         b"io.netty.",
-        b"com.fasterxml.",
-        b"com.google.",
-        b"com.mysql.",
+        b"io.grpc.",
         b"oracle.",
-        b"org.h2.",
-        b"com.microsoft.",
-        b"com.zaxxer.",
-        b"org.codehaus.",
-        b"org.xml.",
-        b"org.w3c.",
+        b"okhttp3.",
         b"reactor.",
         b"rx.",
         b"kotlin.",
-        b"scala.",
         b"groovy.",
-        b"org.mozilla.",
-        b"com.ctc.",
-        b"com.hazelcast.",
-        b"com.atomikos.",
-        b"org.ops4j.",
-        b"io.grpc.",
-        b"com.nimbusds.",
-        b"okhttp3.",
-        b"org.postgresql.",
-        b"org.mariadb.",
-        b"com.ibm.",
         b"net.sf.",
-        b"org.jaxen.",
-        b"org.bouncycastle.",
+        b"antlr.",
+        b"freemarker.",
+        b"joptsimple.",
+        b"redis.",
+        b"akka.",
+    ];
+    const COM: [&[u8]; 12] = [
+        b"sun.",
+        b"fasterxml.",
+        b"google.",
+        b"mysql.",
+        b"microsoft.",
+        b"zaxxer.",
+        b"ctc.",
+        b"hazelcast.",
+        b"atomikos.",
+        b"nimbusds.",
+        b"ibm.",
+        b"mchange.",
+    ];
+    const ORG: [&[u8]; 14] = [
+        b"apache.",
+        b"eclipse.",
+        b"springframework.",
+        b"hibernate.",
+        b"h2.",
+        b"codehaus.",
+        b"xml.",
+        b"w3c.",
+        b"mozilla.",
+        b"ops4j.",
+        b"postgresql.",
+        b"mariadb.",
+        b"jaxen.",
+        b"bouncycastle.",
     ];
     let method = without_module(method);
-    PREFIXES.iter().any(|p| method.starts_with(p))
+    let one_of = |rest: &[u8], names: &[&[u8]]| names.iter().any(|n| rest.starts_with(n));
+    match method {
+        [b'o', b'r', b'g', b'.', rest @ ..] => one_of(rest, &ORG),
+        [b'c', b'o', b'm', b'.', rest @ ..] => one_of(rest, &COM),
+        [b'j', b'a', b'v', b'a', b'.', ..] | [b'j', b'a', b'v', b'a', b'x', b'.', ..] => true,
+        _ => one_of(method, &OTHERS),
+    }
 }
