@@ -139,7 +139,7 @@ impl Maker {
                 let payload = content(head, dataset, message, bytes, fields);
                 // Only one logger in a thousand prints the banner; its name's last letter says so cheaply.
                 let banner = head.logger.of(bytes).last() == Some(&b'r');
-                let zone = if banner { zone::of_banner(head.logger, message, bytes) } else { None };
+                let zone = if banner { zone::of_banner(head.logger.into(), message, bytes) } else { None };
                 Told { level, payload, zone }
             }
         }
@@ -177,7 +177,7 @@ fn content(head: &Head, dataset: Dataset, message: Span, bytes: &[u8], fields: &
         _ if logger == b"API_LOG" => objects::api_log(message, bytes, fields),
         _ => match logger.last() {
             // `…CarbonCoreActivator`, `…StartupFinalizerServiceComponent`, `…CarbonServerManager`
-            Some(b'r' | b't') => banner::fill(head.logger, message, bytes, fields),
+            Some(b'r' | b't') => banner::fill(head.logger.into(), message, bytes, fields),
             Some(b'e') if logger.ends_with(b"wire") => carbon::wire(message, bytes, fields),
             _ => {}
         },

@@ -42,7 +42,9 @@ impl Fields {
     }
 
     /// Adds a span, unless it is empty.
-    pub(crate) fn span(&mut self, id: FieldId, span: Span) {
+    #[inline]
+    pub(crate) fn span(&mut self, id: FieldId, span: impl Into<Span>) {
+        let span = span.into();
         if !span.is_empty() {
             self.list.push(Field { id, value: Value::Span { start: span.start, len: span.len } });
         }

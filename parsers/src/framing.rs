@@ -1,6 +1,6 @@
 //! Framing: where events end (protocol rules 13 to 17).
 //!
-//! - Lines are decided whole: when their newline was seen, when a cut ends them, or when 64 KiB of them
+//! - Lines are decided whole: when their newline was seen, when a cut ends them, or when 32 KiB of them
 //!   are there ([`WINDOW`]). A line once decided is not looked at again.
 //! - What an event's first line is decides what its further lines may be ([`Lines`]).
 //! - Cuts and the size cap depend on offsets and bytes alone, never on how the bytes arrived.

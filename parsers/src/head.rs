@@ -1,40 +1,40 @@
 //! Heads: the first lines of events, recognised by hand-written scanners, one shape after the other.
 //!
-//! A line is looked at through a window of 64 KiB, so that a line of any length is decided after that
+//! A line is looked at through a window of 32 KiB, so that a line of any length is decided after that
 //! many bytes; what a head shape needs always stands before.
 
 use crate::Family;
 use crate::heads;
-use crate::span::Span;
+use crate::span::Part;
 use crate::stamp::Stamp;
 
 #[cfg(test)]
 mod tests;
 
 /// How much of a line decides whether it is a head.
-pub(crate) const WINDOW: usize = 64 * 1024;
+pub(crate) const WINDOW: usize = 32 * 1024;
 
 /// Which of a head's shapes a line has, and where its parts stand, counted from the line's first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) family: Family,
     pub(crate) stamp: Stamp,
-    pub(crate) level: Span,
-    pub(crate) logger: Span,
-    pub(crate) thread: Span,
-    pub(crate) tenant: Span,
-    pub(crate) domain: Span,
-    pub(crate) user: Span,
-    pub(crate) app: Span,
-    pub(crate) server: Span,
-    pub(crate) correlation: Span,
-    pub(crate) artifact: Span,
+    pub(crate) level: Part,
+    pub(crate) logger: Part,
+    pub(crate) thread: Part,
+    pub(crate) tenant: Part,
+    pub(crate) domain: Part,
+    pub(crate) user: Part,
+    pub(crate) app: Part,
+    pub(crate) server: Part,
+    pub(crate) correlation: Part,
+    pub(crate) artifact: Part,
     /// Access lines: the peer's address.
-    pub(crate) peer: Span,
+    pub(crate) peer: Part,
     /// Access lines: the first address of the forwarded-for list.
-    pub(crate) forwarded: Span,
+    pub(crate) forwarded: Part,
     /// Where the message begins (for access lines: what follows the time).
-    pub(crate) message: u32,
+    pub(crate) message: u16,
 }
 
 impl Head {
@@ -42,25 +42,25 @@ impl Head {
         Head {
             family,
             stamp,
-            level: Span::default(),
-            logger: Span::default(),
-            thread: Span::default(),
-            tenant: Span::default(),
-            domain: Span::default(),
-            user: Span::default(),
-            app: Span::default(),
-            server: Span::default(),
-            correlation: Span::default(),
-            artifact: Span::default(),
-            peer: Span::default(),
-            forwarded: Span::default(),
+            level: Part::default(),
+            logger: Part::default(),
+            thread: Part::default(),
+            tenant: Part::default(),
+            domain: Part::default(),
+            user: Part::default(),
+            app: Part::default(),
+            server: Part::default(),
+            correlation: Part::default(),
+            artifact: Part::default(),
+            peer: Part::default(),
+            forwarded: Part::default(),
             message: 0,
         }
     }
 
     /// The head with all places moved `by` bytes to the right.
     fn moved(mut self, by: usize) -> Head {
-        let by = by as u32;
+        let by = by as u16;
         for span in [
             &mut self.level,
             &mut self.logger,

@@ -12,7 +12,7 @@ pub(crate) mod tid;
 use crate::Family;
 use crate::head::Head;
 use crate::level;
-use crate::span::{Cursor, Span};
+use crate::span::{Cursor, Part};
 use crate::stamp::{self, Stamp};
 
 /// `ThreadID: [id] TenantID: [tenant] [time] LVL {logger} - `.
@@ -45,7 +45,7 @@ pub(crate) fn equinox(line: &[u8]) -> Option<Head> {
     if !session && !nested && !c.take(b"!ENTRY ") {
         return None;
     }
-    let mut head = Head { message: c.at as u32, ..Head::new(Family::Equinox, Stamp::default()) };
+    let mut head = Head { message: c.at as u16, ..Head::new(Family::Equinox, Stamp::default()) };
     if session {
         head.stamp = unbracketed(&mut c).unwrap_or_default();
         return Some(head);
@@ -72,9 +72,9 @@ fn unbracketed(c: &mut Cursor<'_>) -> Option<Stamp> {
 }
 
 /// What stands up to the next blank, which is passed over.
-pub(crate) fn word(c: &mut Cursor<'_>) -> Span {
+pub(crate) fn word(c: &mut Cursor<'_>) -> Part {
     let len = memchr::memchr(b' ', c.rest()).unwrap_or(c.rest().len());
-    let span = Span::new(c.at, c.at + len);
+    let span = Part::new(c.at, c.at + len);
     c.at += len;
     c.take_byte(b' ');
     span
@@ -85,7 +85,7 @@ const BRACKET_BYTES_MAX: usize = 512;
 
 /// A bracket whose inside nobody checks (a client's correlation id, a thread's name) and what follows it: it ends
 /// at the first closing bracket behind which `rest` fits.
-pub(crate) fn bracket_before<'a, T>(c: Cursor<'a>, rest: impl Fn(Cursor<'a>, Span) -> Option<T>) -> Option<T> {
+pub(crate) fn bracket_before<'a, T>(c: Cursor<'a>, rest: impl Fn(Cursor<'a>, Part) -> Option<T>) -> Option<T> {
     if c.peek() != Some(b'[') {
         return None;
     }
@@ -93,6 +93,6 @@ pub(crate) fn bracket_before<'a, T>(c: Cursor<'a>, rest: impl Fn(Cursor<'a>, Spa
     let window = &c.line[inside..c.line.len().min(inside + BRACKET_BYTES_MAX)];
     memchr::memchr_iter(b']', window).find_map(|i| {
         let end = inside + i;
-        rest(Cursor::new(c.line, end + 1), Span::new(inside, end))
+        rest(Cursor::new(c.line, end + 1), Part::new(inside, end))
     })
 }

@@ -1,7 +1,7 @@
 //! Level words: the products' own, and those that java.util.logging prints in the language of the JVM.
 
 use crate::Level;
-use crate::span::{Cursor, Span};
+use crate::span::{Cursor, Part};
 
 /// The level of a word of log4j or of java.util.logging in English.
 #[inline]
@@ -39,7 +39,7 @@ pub(crate) fn is_canonical(word: &[u8], level: Level) -> bool {
 
 /// Takes any blanks and a level word that a blank, the line's end or something else than a capital follows.
 #[inline]
-pub(crate) fn take(c: &mut Cursor<'_>) -> Option<Span> {
+pub(crate) fn take(c: &mut Cursor<'_>) -> Option<Part> {
     let mut t = *c;
     t.blanks();
     let from = t.at;
@@ -48,13 +48,13 @@ pub(crate) fn take(c: &mut Cursor<'_>) -> Option<Span> {
     }
     known(&t.line[from..t.at])?;
     *c = t;
-    Some(Span::new(from, t.at))
+    Some(Part::new(from, t.at))
 }
 
 /// Takes any blanks and one to three words of letters, the last one before a blank: a level in any language.
 ///
 /// Bytes from 0x80 on count as letters, so that words of a file in Latin-1 are recognised as well.
-pub(crate) fn take_any(c: &mut Cursor<'_>) -> Option<Span> {
+pub(crate) fn take_any(c: &mut Cursor<'_>) -> Option<Part> {
     let mut t = *c;
     t.blanks();
     let from = t.at;
@@ -77,7 +77,7 @@ pub(crate) fn take_any(c: &mut Cursor<'_>) -> Option<Span> {
         return None;
     }
     c.at = end;
-    Some(Span::new(from, end))
+    Some(Part::new(from, end))
 }
 
 /// Words of Envoy, logrus, Ballerina and others that are not Java.

@@ -48,7 +48,7 @@ impl Parser {
     /// [`Parser::offset`] are already in the context and are passed over. An [`crate::Input::Cut`] closes
     /// the open event at its offset. The same `Event` is reused between calls of `closed`.
     ///
-    /// While an event is open, at most 1 MiB and 64 KiB of it have to be in the buffer: then it is cut.
+    /// While an event is open, at most 1 MiB and 32 KiB of it have to be in the buffer: then it is cut.
     pub fn advance(&mut self, buffer: &[u8], inputs: &[InputAt], closed: &mut dyn FnMut(&Event, &[u8])) -> usize {
         let begin = self.offset;
         let mut inputs = inputs.get(inputs.partition_point(|i| i.at < begin)..).unwrap_or_default();

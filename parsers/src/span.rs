@@ -27,6 +27,40 @@ impl Span {
     }
 }
 
+/// A [`Span`] within the window of a line that decides whether it is a head: half the size, because heads are
+/// handed on for every line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) start: u16,
+    pub(crate) len: u16,
+}
+
+impl Part {
+    /// The part `from..to`. The window is smaller than 64 KiB, so positions fit.
+    pub(crate) fn new(from: usize, to: usize) -> Part {
+        Part { start: from as u16, len: to.saturating_sub(from) as u16 }
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn end(self) -> usize {
+        usize::from(self.start) + usize::from(self.len)
+    }
+
+    /// Its bytes; empty when it does not lie within `bytes`.
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(usize::from(self.start)..self.end()).unwrap_or_default()
+    }
+}
+
+impl From<Part> for Span {
+    fn from(part: Part) -> Span {
+        Span { start: u32::from(part.start), len: u32::from(part.len) }
+    }
+}
+
 /// Up to there a closing bracket is looked for byte by byte.
 const SHORT_BYTES: usize = 8;
 
@@ -79,7 +113,7 @@ impl<'a> Cursor<'a> {
 
     /// The inside of `open … close`, which holds no `close`.
     #[inline]
-    pub(crate) fn enclosed(&mut self, open: u8, close: u8) -> Option<Span> {
+    pub(crate) fn enclosed(&mut self, open: u8, close: u8) -> Option<Part> {
         if self.peek() != Some(open) {
             return None;
         }
@@ -89,11 +123,11 @@ impl<'a> Cursor<'a> {
         let short = rest.iter().take(SHORT_BYTES).position(|b| *b == close);
         let end = inside + short.or_else(|| memchr::memchr(close, rest))?;
         self.at = end + 1;
-        Some(Span::new(inside, end))
+        Some(Part::new(inside, end))
     }
 
     /// The inside of `[…]`.
-    pub(crate) fn bracket(&mut self) -> Option<Span> {
+    pub(crate) fn bracket(&mut self) -> Option<Part> {
         self.enclosed(b'[', b']')
     }
 

@@ -136,20 +136,19 @@ fn usual(rest: &[u8]) -> Option<Stamp> {
     if signs != 0 || !matches!(b[11], b' ' | b'T') || !matches!(b[20], b',' | b'.') {
         return None;
     }
-    let mut most = 0;
-    let mut digit = |at: usize| {
-        let d = b[at].wrapping_sub(b'0');
-        most = most.max(d);
-        u32::from(d)
-    };
-    let year = 2000 + digit(3) * 10 + digit(4);
-    let (month, day) = (digit(6) * 10 + digit(7), digit(9) * 10 + digit(10));
-    let (hour, minute) = (digit(12) * 10 + digit(13), digit(15) * 10 + digit(16));
-    let second = digit(18) * 10 + digit(19);
-    let milliseconds = digit(21) * 100 + digit(22) * 10 + digit(23);
-    if most > 9 {
+    let all_digits = pairs(&b[3..11])
+        && pairs(&b[12..20])
+        && b[21].is_ascii_digit()
+        && b[22].is_ascii_digit()
+        && b[23].is_ascii_digit();
+    if !all_digits {
         return None;
     }
+    let digit = |at: usize| u32::from(b[at] & 15);
+    let two = |at: usize| digit(at) * 10 + digit(at + 1);
+    let (year, month, day) = (2000 + two(3), two(6), two(9));
+    let (hour, minute, second) = (two(12), two(15), two(18));
+    let milliseconds = digit(21) * 100 + two(22);
     Some(Stamp {
         day: day_of(year, month, day),
         dated: true,
@@ -158,6 +157,17 @@ fn usual(rest: &[u8]) -> Option<Stamp> {
         offset: None,
         valid: hour < 24 && minute < 60 && second < 61,
     })
+}
+
+/// Whether `dd?dd?dd` holds digits, whatever the signs between them.
+#[inline]
+fn pairs(part: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const DIGITS: u64 = 0xffff_00ff_ff00_ffff;
+    let Some(part) = part.first_chunk() else { return false };
+    // A digit is 0x30 and at most nine more: with six added its upper half stays empty.
+    let value = u64::from_le_bytes(*part) ^ (0x30 * EACH);
+    (value | value.wrapping_add(6 * EACH)) & (0xf0 * EACH) & DIGITS == 0
 }
 
 fn unusual(c: &mut Cursor<'_>) -> Option<Stamp> {

@@ -12,8 +12,8 @@ use std::net::IpAddr;
 pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) {
     let end = bytes.trim_ascii_end().len();
     address(head, bytes, fields);
-    present(FieldId::USER_NAME, head.user, bytes, fields);
-    let from = (head.message as usize).min(end);
+    present(FieldId::USER_NAME, head.user.into(), bytes, fields);
+    let from = usize::from(head.message).min(end);
     if let Some(place) = status_place(bytes, from, end) {
         request(place.request, bytes, fields);
         if let Some(status) = number(place.status.of(bytes)) {
@@ -29,12 +29,12 @@ pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) {
 
 /// The client: the first of the forwarded-for list, else the peer.
 fn address(head: &Head, bytes: &[u8], fields: &mut Fields) {
-    let mut span = head.forwarded;
+    let mut span = Span::from(head.forwarded);
     if let Some(bare) = span.of(bytes).strip_suffix(b",") {
         span.len = bare.len() as u32;
     }
     if span.is_empty() || span.of(bytes) == b"-" {
-        span = head.peer;
+        span = head.peer.into();
     }
     let is_ip = std::str::from_utf8(span.of(bytes)).is_ok_and(|t| t.parse::<IpAddr>().is_ok());
     present(if is_ip { FieldId::CLIENT_IP } else { FieldId::CLIENT_ADDRESS }, span, bytes, fields);

@@ -14,7 +14,7 @@ pub(crate) fn fill(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -
     if !level::is_canonical(word, level) {
         fields.span(FieldId::LOG_LEVEL_TEXT, head.level);
     }
-    let logger = class_of(head.logger, bytes);
+    let logger = class_of(head.logger.into(), bytes);
     fields.span(FieldId::LOG_LOGGER, logger);
     fields.span(FieldId::THREAD_NAME, head.thread);
     fields.span(FieldId::TENANT_ID, head.tenant);
@@ -24,7 +24,7 @@ pub(crate) fn fill(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -
     fields.span(FieldId::CORRELATION_ID, head.correlation);
     let (message, repeats_logger) = message(head, lines, bytes, fields);
     // The second bracket of log4j1 is the server's name; its layouts print two blanks, or the logger twice.
-    let log4j1 = repeats_logger || bytes.get(head.message as usize) == Some(&b' ');
+    let log4j1 = repeats_logger || bytes.get(usize::from(head.message)) == Some(&b' ');
     fields.span(if log4j1 { FieldId::SERVER_NAME } else { FieldId::APP }, head.app);
     fields.span(FieldId::MESSAGE, message);
     artifact(head, message, bytes, fields);
@@ -55,21 +55,21 @@ fn wrapped(head: &Head, bytes: &[u8]) -> Option<Head> {
     if head.family != Family::Tid {
         return None;
     }
-    let rest = &bytes[head.message as usize..];
+    let rest = &bytes[usize::from(head.message)..];
     let skip = rest.len() - rest.trim_ascii_start().len();
-    let mut c = Cursor::new(bytes, head.message as usize + skip);
+    let mut c = Cursor::new(bytes, usize::from(head.message) + skip);
     let logger = c.enclosed(b'{', b'}')?;
     c.take_byte(b' ');
-    c.take(b"- ").then_some(Head { logger, message: c.at as u32, ..*head })
+    c.take(b"- ").then_some(Head { logger, message: c.at as u16, ..*head })
 }
 
 /// Finds the stack, if there is one, and the message before it; tells whether the logger stood behind it once more.
 fn message(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -> (Span, bool) {
-    let from = head.message as usize;
+    let from = usize::from(head.message);
     let stack = if lines > 1 { exception::find(bytes, from, bytes.len(), fields) } else { None };
     let end = stack.map_or(bytes.len(), |s| s.start);
     let whole = trimmed(bytes, from, end);
-    let message = without_logger(whole, head.logger, bytes);
+    let message = without_logger(whole, head.logger.into(), bytes);
     match stack {
         // Nothing but an exception was logged: its first line says what.
         Some(stack) if message.is_empty() => {

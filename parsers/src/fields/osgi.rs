@@ -12,14 +12,14 @@ pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) -> Level {
     let end = stack.unwrap_or(bytes.len());
     let message = match line_with(&bytes[..end], b"!MESSAGE ") {
         Some(at) => trimmed(bytes, at + 9, end),
-        None => trimmed(bytes, head.message as usize, end),
+        None => trimmed(bytes, usize::from(head.message), end),
     };
     fields.span(FieldId::MESSAGE, message);
     if let Some(stack) = stack {
         // The line of `!STACK` is no part of the stack: the class stands on the line after it.
         exception::find(bytes, stack, bytes.len(), fields);
     }
-    severity(head.level, bytes)
+    severity(head.level.into(), bytes)
 }
 
 fn severity(number: Span, bytes: &[u8]) -> Level {

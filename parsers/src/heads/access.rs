@@ -5,7 +5,7 @@
 
 use crate::Family;
 use crate::head::Head;
-use crate::span::{Cursor, Span};
+use crate::span::{Cursor, Part};
 use crate::stamp;
 
 pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
@@ -39,8 +39,8 @@ struct Fields {
     /// Whether each of the last eight fields is empty, newest in bit 0.
     empty: u8,
     /// The last four fields, newest last.
-    last: [Span; 4],
-    first: Span,
+    last: [Part; 4],
+    first: Part,
 }
 
 impl Fields {
@@ -52,7 +52,7 @@ impl Fields {
             self.listing_ended = true;
         }
         self.empty = self.empty << 1 | u8::from(field.is_empty());
-        let span = Span::new(from, from + field.len());
+        let span = Part::new(from, from + field.len());
         if self.count == 0 {
             self.first = span;
         }
@@ -65,7 +65,7 @@ impl Fields {
     /// The address of the other end: the first field, or the one after the forwarded-for list.
     ///
     /// `host ident user` and `host ident user with a blank` have no list: their second field is a dash.
-    fn peer(&self, line: &[u8]) -> Span {
+    fn peer(&self, line: &[u8]) -> Part {
         if self.count < 4 || self.listed == 0 && self.last[4 - self.count.min(4) + 1].of(line) == b"-" {
             return self.first;
         }
@@ -98,7 +98,7 @@ fn after_time(mut c: Cursor<'_>, stamp: stamp::Stamp, fractions: bool, fields: &
     } else {
         return None;
     };
-    let mut head = Head { message: c.at as u32, user: fields.last[3], ..Head::new(family, stamp) };
+    let mut head = Head { message: c.at as u16, user: fields.last[3], ..Head::new(family, stamp) };
     head.peer = fields.peer(c.line);
     if head.peer != fields.first {
         head.forwarded = fields.first;

@@ -6,7 +6,7 @@ use super::{bracket_before, word};
 use crate::Family;
 use crate::head::Head;
 use crate::level;
-use crate::span::{Cursor, Span};
+use crate::span::{Cursor, Part};
 use crate::stamp;
 
 pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
@@ -71,7 +71,7 @@ fn brk_corr(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
 }
 
 /// A tenant is a number, a profile's name has a dash after letters, all else is a correlation id.
-fn name_bracket(inside: Span, line: &[u8], head: &mut Head) {
+fn name_bracket(inside: Part, line: &[u8], head: &mut Head) {
     let text = inside.of(line);
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.iter().all(u8::is_ascii_digit) && digits.len() < 10 {
@@ -121,10 +121,10 @@ fn plain_rest(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     if c.take_byte(b'-') {
         c.take_byte(b' ');
     } else if let Some(dash) = named(c) {
-        head.artifact = Span::new(c.at, dash);
+        head.artifact = Part::new(c.at, dash);
         c.at = dash + 3;
     }
-    head.message = c.at as u32;
+    head.message = c.at as u16;
     Some(head)
 }
 
@@ -153,12 +153,12 @@ pub(super) fn threaded(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     if head.family != Family::MiOtel {
         head.logger = logger_word(&mut c);
     }
-    head.message = c.at as u32;
+    head.message = c.at as u16;
     Some(head)
 }
 
 /// A logger in braces or as a bare word, and the blank after it.
-fn logger_word(c: &mut Cursor<'_>) -> Span {
+fn logger_word(c: &mut Cursor<'_>) -> Part {
     let mut t = *c;
     if let Some(inside) = t.enclosed(b'{', b'}') {
         t.take_byte(b' ');
@@ -176,7 +176,7 @@ fn console(c: Cursor<'_>, mut head: Head) -> Option<Head> {
         dash(&mut c, &mut head, b" - ")?;
         if c.peek() != Some(b' ') {
             head.logger = word(&mut c);
-            head.message = c.at as u32;
+            head.message = c.at as u16;
         }
         Some(head)
     };
@@ -230,7 +230,7 @@ fn envoy(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
         head.logger = component;
         c.take_byte(b' ');
     }
-    head.message = c.at as u32;
+    head.message = c.at as u16;
     Some(head)
 }
 
@@ -242,6 +242,6 @@ pub(crate) fn odd(line: &[u8]) -> Option<Head> {
     head.level = level::take(&mut c)?;
     c.take_byte(b' ').then_some(())?;
     head.logger = logger_word(&mut c);
-    head.message = c.at as u32;
+    head.message = c.at as u16;
     Some(head)
 }

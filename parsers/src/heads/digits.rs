@@ -4,7 +4,7 @@
 use super::bracket::threaded;
 use crate::Family;
 use crate::head::Head;
-use crate::span::{Cursor, Span};
+use crate::span::{Cursor, Part};
 use crate::stamp::{self, Stamp, day_of};
 
 pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
@@ -80,19 +80,19 @@ fn corr(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     if head.thread.of(c.line).starts_with(b"Tenant:") {
         let mut t = c;
         if let Some(thread) = piped(&mut t) {
-            head.domain = Span { start: head.thread.start + 7, len: head.thread.len - 7 };
+            head.domain = Part { start: head.thread.start + 7, len: head.thread.len - 7 };
             head.thread = thread;
             c = t;
         }
     }
-    head.message = c.at as u32;
+    head.message = c.at as u16;
     Some(head)
 }
 
 /// What stands up to the next pipe, which is passed over.
-fn piped(c: &mut Cursor<'_>) -> Option<Span> {
+fn piped(c: &mut Cursor<'_>) -> Option<Part> {
     let len = memchr::memchr(b'|', c.rest())?;
-    let span = Span::new(c.at, c.at + len);
+    let span = Part::new(c.at, c.at + len);
     c.at += len + 1;
     Some(span)
 }
@@ -104,7 +104,7 @@ fn diagtool(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     if len == 0 {
         return None;
     }
-    head.logger = Span::new(c.at, c.at + len);
+    head.logger = Part::new(c.at, c.at + len);
     c.at += len;
     c.take_byte(b' ').then_some(())?;
     head.level = c.bracket()?;
@@ -112,6 +112,6 @@ fn diagtool(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     if word.is_empty() || !word.iter().all(u8::is_ascii_uppercase) || !c.take_byte(b' ') {
         return None;
     }
-    head.message = c.at as u32;
+    head.message = c.at as u16;
     Some(head)
 }

@@ -7,7 +7,7 @@
 use super::word;
 use crate::Family;
 use crate::head::Head;
-use crate::span::{Cursor, Span};
+use crate::span::{Cursor, Part};
 use crate::stamp::{self, Stamp, day_of};
 
 /// The head that `line` is in a file fixed to `lock`.
@@ -61,9 +61,9 @@ fn tm1(line: &[u8]) -> Option<Head> {
     });
     let (logger, dash) = end?;
     let mut head = Head { level, ..Head::new(Family::Tm1, Stamp::default()) };
-    head.thread = Span::new(thread, logger - 1);
-    head.logger = Span::new(logger, dash);
-    head.message = dash as u32 + 3;
+    head.thread = Part::new(thread, logger - 1);
+    head.logger = Part::new(logger, dash);
+    head.message = dash as u16 + 3;
     Some(head)
 }
 
@@ -136,11 +136,11 @@ fn logrus(line: &[u8]) -> Option<Head> {
     if level.len != 4 || !known.contains(&level.of(line)) || c.peek() != Some(b'[') {
         return None;
     }
-    let mut head = Head { level, message: c.at as u32, ..Head::new(Family::Logrus, stamp) };
+    let mut head = Head { level, message: c.at as u16, ..Head::new(Family::Logrus, stamp) };
     if let Some(logger) = c.bracket() {
         head.logger = logger;
         if c.take(b" - ") {
-            head.message = c.at as u32;
+            head.message = c.at as u16;
         }
     }
     Some(head)

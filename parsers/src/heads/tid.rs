@@ -7,7 +7,7 @@ use super::bracket_before;
 use crate::Family;
 use crate::head::Head;
 use crate::level;
-use crate::span::{Cursor, Span};
+use crate::span::{Cursor, Part};
 use crate::stamp;
 
 #[inline]
@@ -30,7 +30,7 @@ pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
         if next.take_byte(b' ')
             && let Some(stamp) = stamp::bracketed(&mut next)
         {
-            let app = Span::new(second.at + 1, c.at - 1);
+            let app = Part::new(second.at + 1, c.at - 1);
             let head = Head { tenant, app, ..Head::new(Family::TidIs, stamp) };
             if let Some(is) = correlated(next, head) {
                 return Some(is);
@@ -72,7 +72,7 @@ fn short(c: Cursor<'_>, mut head: Head) -> Option<Head> {
 
 /// After the time of `tid` and `tid-is`; `other` is the second bracket: an app, or the server of log4j1.
 #[inline]
-fn full(c: Cursor<'_>, mut head: Head, other: Span) -> Option<Head> {
+fn full(c: Cursor<'_>, mut head: Head, other: Part) -> Option<Head> {
     if let Some(is) = correlated(c, Head { family: Family::TidIs, app: other, ..head }) {
         return Some(is);
     }
@@ -94,7 +94,7 @@ fn after_tenant(c: Cursor<'_>, mut head: Head) -> Option<Head> {
     match level::take(&mut t) {
         Some(level) if t.at == t.line.len() => {
             head.level = level;
-            head.message = t.at as u32;
+            head.message = t.at as u16;
             return Some(head);
         }
         Some(level) if t.peek() == Some(b' ') => head.level = level,
@@ -127,14 +127,14 @@ pub(crate) fn tenant_text(c: &mut Cursor<'_>, head: &mut Head) -> Option<()> {
         t.at += 1;
     }
     let at = from + t.line[from..t.at].iter().rposition(|b| *b == b'@')?;
-    let domain = Span::new(at + 1, t.at);
+    let domain = Part::new(at + 1, t.at);
     t.take_byte(b' ');
     let tenant = t.bracket()?;
     let mut s = t;
     if s.take_byte(b' ') && s.bracket().is_some() {
         t = s;
     }
-    head.user = Span::new(from, at);
+    head.user = Part::new(from, at);
     head.domain = domain;
     head.tenant = tenant;
     *c = t;
@@ -182,6 +182,6 @@ pub(crate) fn dash(c: &mut Cursor<'_>, head: &mut Head, text: &[u8]) -> Option<H
         return None;
     }
     c.at += text.len().min(rest.len());
-    head.message = c.at as u32;
+    head.message = c.at as u16;
     Some(*head)
 }
