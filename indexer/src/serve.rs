@@ -75,12 +75,12 @@ pub struct ServeOutside {
 #[non_exhaustive]
 pub enum StartError {
     /// Another process listens there, or the address is not one of this machine.
-    #[error("failed to listen on {address}: {}; name another address with --listen", advice(.source))]
+    #[error("failed to listen on {address}: {}; name another address with --listen", advice(.reason))]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said; it is in the text already.
+        reason: io::Error,
     },
     /// The store does not open.
     #[error(transparent)]
@@ -187,7 +187,7 @@ impl Running {
 }
 
 fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let failed = |source| StartError::Listen { address, source };
+    let failed = |reason| StartError::Listen { address, reason };
     let listener = TcpListener::bind(address).map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
