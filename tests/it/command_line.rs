@@ -2,13 +2,15 @@
 //! results in three formats, and ends without noise.
 
 use crate::binaries::{carbontrail, failure, output, run};
+use benches::local_time::LocalClock;
 use benches::measure::process::Process;
+use jiff::tz::TimeZone;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -45,8 +47,11 @@ impl Place {
     }
 }
 
+/// A line of yesterday: what is older than the retention is not kept.
 fn line(second: u32, level: &str, text: &str) -> String {
-    format!("TID: [-1234] [] [2026-05-05 10:00:{second:02},000] {level:>5} {{org.wso2.carbon.core.Test}} - {text}\n")
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let day = LocalClock::new(TimeZone::UTC).date(now - 86_400_000);
+    format!("TID: [-1234] [] [{day} 10:00:{second:02},000] {level:>5} {{org.wso2.carbon.core.Test}} - {text}\n")
 }
 
 /// Waits until a search prints something.
@@ -118,7 +123,7 @@ fn a_port_in_use_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let (code, text) = failure(&["serve", "--data", &place.data(), "--listen", &address]);
-    assert!(code == 1 && text.contains(&address) && text.contains("in use"), "{text}");
+    assert!(code == 1 && text.contains(&address) && text.contains("another process uses it"), "{text}");
 }
 
 #[test]

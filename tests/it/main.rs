@@ -3,5 +3,8 @@
 #![allow(clippy::print_stderr, reason = "what a test met is shown beside its result")]
 #![allow(clippy::disallowed_methods, reason = "tests look at real files and start real processes")]
 
-// mod binaries; mod command_line; mod end_to_end; mod proxy; — with `serve` and `ship`.
+mod binaries;
+mod command_line;
+mod end_to_end;
+mod proxy;
 mod tidy;
