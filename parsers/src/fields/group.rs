@@ -45,7 +45,11 @@ impl Group {
 /// `java.base/java.util.X.y`, `java.base@11.0.9/…`, `app//x.Y.z`: what stands after the last slash before
 /// generated parts.
 pub(crate) fn without_module(method: &[u8]) -> &[u8] {
-    let plain = method.len() - memchr::memmem::find(method, b"$$").map_or(0, |i| method.len() - i);
+    // Most names have no slash at all, and are looked at once.
+    if memchr::memchr(b'/', method).is_none() {
+        return method;
+    }
+    let plain = memchr::memmem::find(method, b"$$").unwrap_or(method.len());
     match memchr::memrchr(b'/', &method[..plain]) {
         Some(slash) => &method[slash + 1..],
         None => method,
