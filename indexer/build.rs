@@ -35,7 +35,11 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 fn row(table: &mut String, dist: &Path, file: &Path) {
     let name = file.strip_prefix(dist).unwrap_or(file).display().to_string();
     let packed = PathBuf::from(format!("{}.br", file.display()));
-    let brotli = if packed.is_file() { format!("Some(include_bytes!({:?}))", packed.display().to_string()) } else { "None".to_owned() };
+    let brotli = if packed.is_file() {
+        format!("Some(include_bytes!({:?}))", packed.display().to_string())
+    } else {
+        "None".to_owned()
+    };
     let kind = kind(file).unwrap_or_default();
     let bytes = file.display().to_string();
     let _written = writeln!(

@@ -67,7 +67,8 @@ fn parse(number: u64, product: Product, bytes: usize) -> Vec<Arc<StoredEvent>> {
         ..Factors::default()
     };
     let (host_id, host_name) = ("host".to_owned(), "node-1".to_owned());
-    let info = Arc::new(StreamInfo { stream: StreamId(number + 1), agent: AgentId::default(), host_id, host_name, factors });
+    let info =
+        Arc::new(StreamInfo { stream: StreamId(number + 1), agent: AgentId::default(), host_id, host_name, factors });
     let facts = FileFacts { name: "wso2carbon.log".to_owned(), family: None };
     let mut parser = parsers::Parser::new(facts, Offset(0), Context::default());
     let text = Bytes::from(text);
@@ -90,7 +91,13 @@ fn parse(number: u64, product: Product, bytes: usize) -> Vec<Arc<StoredEvent>> {
         };
         let time = event.time.map_or(TimeNs(0), |time| time.utc);
         let ingested = TimeNs(time.0 / 1_000_000_000 * 1_000_000_000 + 300_000_017);
-        events.push(Arc::new(StoredEvent { info: Arc::clone(&info), body, raw: text.slice_ref(bytes), time, ingested }));
+        events.push(Arc::new(StoredEvent {
+            info: Arc::clone(&info),
+            body,
+            raw: text.slice_ref(bytes),
+            time,
+            ingested,
+        }));
     });
     events
 }
@@ -122,7 +129,11 @@ fn build(arguments: &Arguments, events: &[Arc<StoredEvent>]) -> anyhow::Result<V
     );
     println!("disk: {:.4} of raw, {:.1} bytes an event", disk as f64 / raw as f64, disk as f64 / events.len() as f64);
     for (name, size) in sizes {
-        println!("  {name:<10} {:.4} of raw  {:6.2} bytes an event", size as f64 / raw as f64, size as f64 / events.len() as f64);
+        println!(
+            "  {name:<10} {:.4} of raw  {:6.2} bytes an event",
+            size as f64 / raw as f64,
+            size as f64 / events.len() as f64
+        );
     }
     Ok(segments)
 }
@@ -224,7 +235,11 @@ fn ask(segments: &[Arc<dyn Segment>], runs: usize) -> anyhow::Result<()> {
             times.push(begin.elapsed().as_secs_f64() * 1e3);
         }
         let times = sorted(times);
-        println!("{name:<30} p50 {:8.3} ms  p95 {:8.3} ms  ({total})", percentile(&times, 50.0), percentile(&times, 95.0));
+        println!(
+            "{name:<30} p50 {:8.3} ms  p95 {:8.3} ms  ({total})",
+            percentile(&times, 50.0),
+            percentile(&times, 95.0)
+        );
     }
     Ok(())
 }

@@ -105,7 +105,9 @@ impl Log {
             settle(&*files, folder, path, &scanned)?;
         }
         let tail = match segments.back() {
-            Some(last) => Some(files.open(&last.path, OpenMode::Write).map_err(failed("open log segment", &last.path))?),
+            Some(last) => {
+                Some(files.open(&last.path, OpenMode::Write).map_err(failed("open log segment", &last.path))?)
+            }
             None => None,
         };
         let first = segments.front().map_or(next, |segment: &LogSegment| segment.first);

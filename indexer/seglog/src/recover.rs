@@ -49,12 +49,21 @@ pub(crate) enum Place {
 pub(crate) const SIGNPOST_BYTES: u64 = 64 * 1024;
 
 /// Reads all of the log segment at `path`, whose name says that it begins at `first`.
-pub(crate) fn scan(files: &dyn Files, path: &Path, first: Position, kind: Kind, max: u64, place: Place) -> Result<Scanned, OpenError> {
+pub(crate) fn scan(
+    files: &dyn Files,
+    path: &Path,
+    first: Position,
+    kind: Kind,
+    max: u64,
+    place: Place,
+) -> Result<Scanned, OpenError> {
     let mut file = Open::new(files, path)?;
     let mut scanned = Scanned { next: first, good: 0, size: file.window.size(), last_write: 0, signposts: Vec::new() };
     match header(file.get(0, HEADER)?, kind) {
         Header::Good { first: found } if found == first => scanned.good = HEADER,
-        Header::Good { first: found } => return Err(file.corrupt(16, format!("it says that it begins at position {found}"))),
+        Header::Good { first: found } => {
+            return Err(file.corrupt(16, format!("it says that it begins at position {found}")));
+        }
         Header::Foreign => return Err(file.corrupt(0, "it is not a log segment of this kind".to_owned())),
         Header::Newer(what, found, known) => {
             return Err(OpenError::Newer { path: path.to_owned(), what, found, known });
@@ -146,7 +155,8 @@ impl Open {
         if torn {
             return Ok(());
         }
-        Err(self.corrupt(at, format!("record {expected} is not what was written, and nothing shows an interrupted write")))
+        Err(self
+            .corrupt(at, format!("record {expected} is not what was written, and nothing shows an interrupted write")))
     }
 
     /// Looks for good records behind `at`, where `expected` does not fit.

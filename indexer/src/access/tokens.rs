@@ -7,7 +7,7 @@
 
 use super::Source;
 use crate::query::engine::base64url;
-use outside::{Clock, Files, FileId, Rng, write_whole};
+use outside::{Clock, FileId, Files, Rng, write_whole};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,9 @@ const PREFIX: &str = "ct1_";
 #[non_exhaustive]
 pub enum TokenError {
     /// It brought no token, and one is needed.
-    #[error("an agent token is needed here: `carbontrail token create --agent --owner O --env E` on the server makes one")]
+    #[error(
+        "an agent token is needed here: `carbontrail token create --agent --owner O --env E` on the server makes one"
+    )]
     Missing,
     /// It is not one of this server's.
     #[error("this agent token is not known here")]
@@ -44,7 +46,9 @@ pub enum TokenError {
 #[non_exhaustive]
 pub enum CreateError {
     /// Not a name.
-    #[error("`{0}` cannot be the name of an owner or environment: 1 to {NAME_BYTES_MAX} of a-z, 0-9, `-`, `_` and `.`, a letter or digit first")]
+    #[error(
+        "`{0}` cannot be the name of an owner or environment: 1 to {NAME_BYTES_MAX} of a-z, 0-9, `-`, `_` and `.`, a letter or digit first"
+    )]
     Name(String),
     /// The file of tokens cannot be read.
     #[error(transparent)]
@@ -92,7 +96,13 @@ impl Tokens {
     ///
     /// # Errors
     /// See [`CreateError`].
-    pub fn create(&self, owner: &str, environment: &str, clock: &dyn Clock, rng: &dyn Rng) -> Result<String, CreateError> {
+    pub fn create(
+        &self,
+        owner: &str,
+        environment: &str,
+        clock: &dyn Clock,
+        rng: &dyn Rng,
+    ) -> Result<String, CreateError> {
         for name in [owner, environment] {
             if !is_name(name) {
                 return Err(CreateError::Name(name.chars().take(80).collect()));

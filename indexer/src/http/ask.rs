@@ -94,7 +94,9 @@ impl Asked {
         let cancel = CancelOnDrop(Arc::clone(&budget));
         let done = tokio::task::spawn_blocking(move || work(&self, &self.endpoint.engine, &budget)).await;
         drop(cancel);
-        done.unwrap_or_else(|_| Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this question made the server fail")))
+        done.unwrap_or_else(|_| {
+            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this question made the server fail"))
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! `POST /v1/batches`: what shippers send (protocol section 6). Decoded off the sockets' threads, bounded; answered
 //! when it is durable.
 
+use super::Endpoint;
 use super::guard::Reached;
 use super::refusal::Refusal;
-use super::Endpoint;
 use crate::access::TokenError;
 use crate::serve::SubmitError;
 use axum::Extension;
@@ -41,7 +41,8 @@ pub(super) async fn batches(
 /// Reads and decodes a body. Only so many at once, each in bounded time, so that their memory is bounded.
 async fn received(endpoint: &Endpoint, body: Body) -> Result<Request, Refusal> {
     let busy = || unanswered(SubmitError::Busy { retry_after: Duration::from_secs(1) });
-    let _turn = tokio::time::timeout(WAIT, endpoint.bodies.acquire()).await.map_err(|_| busy())?.map_err(|_| failed())?;
+    let _turn =
+        tokio::time::timeout(WAIT, endpoint.bodies.acquire()).await.map_err(|_| busy())?.map_err(|_| failed())?;
     let limits = Limits { decoded_bytes_max: endpoint.request_bytes_max, ratio_max: RATIO_MAX };
     let body = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limits.decoded_bytes_max)).await;
     let body = body.map_err(|_| too_slow())?.map_err(|error| unread(&error, limits))?;
@@ -94,7 +95,8 @@ fn undecoded(error: DecodeError, limits: Limits) -> Refusal {
     match &error {
         DecodeError::TooLarge(_) => too_large(limits.decoded_bytes_max),
         DecodeError::Version { .. } => refused(StatusCode::UPGRADE_REQUIRED, "version"),
-        _ => refused(StatusCode::BAD_REQUEST, "malformed").hint("is a proxy between shipper and server that changes bodies?"),
+        _ => refused(StatusCode::BAD_REQUEST, "malformed")
+            .hint("is a proxy between shipper and server that changes bodies?"),
     }
 }
 

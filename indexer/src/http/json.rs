@@ -113,7 +113,10 @@ mod tests {
         assert_eq!(json["event.original"], "H it \"broke\"\n\tat x\n");
         assert_eq!(json["wso2.error.causes"], serde_json::json!(["A", "B"]));
         assert_eq!((json["log.offset"].as_i64(), json["log.level"].as_str()), (Some(3), Some("WARN")));
-        assert_eq!((json["log.stream"].as_str(), json["service.name"].as_str()), (Some("0000000000000007"), Some("am")));
+        assert_eq!(
+            (json["log.stream"].as_str(), json["service.name"].as_str()),
+            (Some("0000000000000007"), Some("am"))
+        );
         assert!(json.get("wso2.copy").is_none());
     }
 

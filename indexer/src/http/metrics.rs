@@ -81,8 +81,16 @@ impl Endpoint {
             ("tail_readers", "Readers of live tail.", self.tail.readers() as u64),
             ("full", "1: nothing new is taken for lack of space.", flag(status.full.is_some())),
             ("failed", "1: the server must be started again.", flag(status.failed.is_some())),
-            ("flush_failing", "1: newest lines could not be written as a segment; it is tried again.", flag(status.flush_error.is_some())),
-            ("retention_waits", "1: retention by age waits, the clock is not trusted.", flag(status.retention_waits.is_some())),
+            (
+                "flush_failing",
+                "1: newest lines could not be written as a segment; it is tried again.",
+                flag(status.flush_error.is_some()),
+            ),
+            (
+                "retention_waits",
+                "1: retention by age waits, the clock is not trusted.",
+                flag(status.retention_waits.is_some()),
+            ),
         ];
         let mut text = String::new();
         for (kind, rows) in [("counter", &counters[..]), ("gauge", &gauges[..])] {

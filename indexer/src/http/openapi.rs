@@ -14,7 +14,8 @@ pub(super) async fn openapi() -> Response {
 
 /// The description, with each scoped path in its long form too.
 pub(super) fn whole() -> serde_json::Value {
-    let mut description: serde_json::Value = serde_json::from_str(DESCRIPTION).expect("the description is JSON, a test reads it");
+    let mut description: serde_json::Value =
+        serde_json::from_str(DESCRIPTION).expect("the description is JSON, a test reads it");
     let paths = description["paths"].as_object().cloned().unwrap_or_default();
     let scoped = |path: &str| super::SCOPED.iter().any(|(scoped, _)| path.strip_prefix("/v1/") == Some(*scoped));
     for (path, mut item) in paths.into_iter().filter(|(path, _)| scoped(path)) {

@@ -32,11 +32,13 @@ impl Refusal {
     }
 
     pub(super) fn not_found() -> Refusal {
-        Refusal::new(StatusCode::NOT_FOUND, "not_found", "nothing here").hint("the paths that exist are in /openapi.json")
+        Refusal::new(StatusCode::NOT_FOUND, "not_found", "nothing here")
+            .hint("the paths that exist are in /openapi.json")
     }
 
     pub(super) fn parameter(name: &str, expected: &str) -> Refusal {
-        Refusal::new(StatusCode::BAD_REQUEST, "parameter", format!("`{name}` cannot be read")).hint(format!("expected {expected}"))
+        Refusal::new(StatusCode::BAD_REQUEST, "parameter", format!("`{name}` cannot be read"))
+            .hint(format!("expected {expected}"))
     }
 
     pub(super) fn body(&self) -> serde_json::Value {

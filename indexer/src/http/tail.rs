@@ -201,7 +201,10 @@ mod tests {
         let gone = version("failed").id();
         assert_eq!(told(&mut follow, vec![TailWhat::Provisional(version("failed"))]), "line");
         assert_eq!(told(&mut follow, vec![TailWhat::Closed(version("failed\n\ttimeout"))]), "remove");
-        assert_eq!(told(&mut follow, vec![TailWhat::Provisional(version("failed")), TailWhat::Gone(gone)]), "line remove");
+        assert_eq!(
+            told(&mut follow, vec![TailWhat::Provisional(version("failed")), TailWhat::Gone(gone)]),
+            "line remove"
+        );
         assert_eq!(told(&mut follow, vec![TailWhat::Gone(gone)]), "");
     }
 

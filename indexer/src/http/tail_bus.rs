@@ -74,7 +74,11 @@ impl TailBus {
 
     /// Readers there are.
     pub fn readers(&self) -> usize {
-        self.0.readers.lock().map(|readers| readers.iter().filter(|reader| reader.strong_count() > 0).count()).unwrap_or(0)
+        self.0
+            .readers
+            .lock()
+            .map(|readers| readers.iter().filter(|reader| reader.strong_count() > 0).count())
+            .unwrap_or(0)
     }
 }
 

@@ -10,7 +10,9 @@ use std::io::{BufRead as _, BufReader, Write as _};
 
 fn served() -> Served {
     let mut served = Served::start();
-    let lines: Vec<_> = (0..20).map(|i| ([Level::Info, Level::Error][i % 2], format!("request {i} {}", ["ok", "timeout"][i % 2]))).collect();
+    let lines: Vec<_> = (0..20)
+        .map(|i| ([Level::Info, Level::Error][i % 2], format!("request {i} {}", ["ok", "timeout"][i % 2])))
+        .collect();
     let lines: Vec<_> = lines.iter().map(|(level, text)| (*level, text.as_str())).collect();
     served.send(&lines);
     served
@@ -31,7 +33,8 @@ fn questions_and_answers() {
     assert_eq!(served.get("/v1/count?q=level:ERROR%20OR%20ok").json()["count"], 20);
     assert_eq!(served.get("/v1/count?from=now-1d&to=now-1h").json()["count"], 0);
     let histogram = served.get("/v1/histogram?by=level&interval=1h").json();
-    let sum: u64 = histogram["buckets"].as_array().unwrap().iter().map(|bucket| bucket["count"].as_u64().unwrap()).sum();
+    let sum: u64 =
+        histogram["buckets"].as_array().unwrap().iter().map(|bucket| bucket["count"].as_u64().unwrap()).sum();
     assert_eq!((sum, &histogram["interval_ms"]), (20, &json!(3_600_000)));
     let facets = served.get("/v1/facets?fields=level,log.file.name&q=request").json();
     assert_eq!(facets["fields"]["level"], json!([{"value": "ERROR", "count": 10}, {"value": "INFO", "count": 10}]));
@@ -50,9 +53,16 @@ fn an_event_and_what_stands_around_it() {
     let id = page["events"][0]["id"].as_str().unwrap();
     assert_eq!(served.get(&format!("/v1/event/{id}")).json()["message"], "request 10 ok");
     let context = served.get(&format!("/v1/context/{id}?before=2&after=1")).json();
-    let messages: Vec<_> = context["events"].as_array().unwrap().iter().map(|event| event["message"].as_str().unwrap()).collect();
+    let messages: Vec<_> =
+        context["events"].as_array().unwrap().iter().map(|event| event["message"].as_str().unwrap()).collect();
     assert_eq!(messages, ["request 8 ok", "request 9 timeout", "request 10 ok", "request 11 timeout"]);
-    for path in ["/v1/event/AAAAAAAAAAAAAAAAAAAAAAAA", "/v1/event/short", "/v1/context/AAAAAAAAAAAAAAAAAAAAAAAA", "/v1/nothing", "/v1/o/x/y/count"] {
+    for path in [
+        "/v1/event/AAAAAAAAAAAAAAAAAAAAAAAA",
+        "/v1/event/short",
+        "/v1/context/AAAAAAAAAAAAAAAAAAAAAAAA",
+        "/v1/nothing",
+        "/v1/o/x/y/count",
+    ] {
         let got = served.get(path);
         assert_eq!((got.status, got.json()["error"]["message"].as_str()), (404, Some("nothing here")), "{path}");
     }
@@ -65,7 +75,12 @@ fn export_gives_the_file_back() {
     let file: String = (0..20).map(|i| format!("request {i} {}\n", ["ok", "timeout"][i % 2])).collect();
     assert_eq!((raw.status, String::from_utf8(raw.body).unwrap()), (200, file));
     let lines = served.get("/v1/export?q=timeout&limit=4");
-    let lines: Vec<Value> = lines.body.split(|b| *b == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let lines: Vec<Value> = lines
+        .body
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
     assert_eq!((lines.len(), &lines[0]["message"]), (4, &json!("request 1 timeout")));
     let page = served.get("/v1/search?order=file&limit=2").json();
     assert_eq!(page["events"][1]["message"], "request 1 timeout");
@@ -74,9 +89,13 @@ fn export_gives_the_file_back() {
 #[test]
 fn a_line_each_when_asked_for() {
     let served = served();
-    let got = served.ask("GET /v1/search?limit=2 HTTP/1.0\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n", &[]);
+    let got =
+        served.ask("GET /v1/search?limit=2 HTTP/1.0\r\nHost: localhost\r\nAccept: application/x-ndjson\r\n\r\n", &[]);
     assert_eq!(got.body.split(|b| *b == b'\n').filter(|line| !line.is_empty()).count(), 2);
-    assert_eq!((got.header("content-type"), got.header("carbontrail-complete")), (Some("application/x-ndjson"), Some("true")));
+    assert_eq!(
+        (got.header("content-type"), got.header("carbontrail-complete")),
+        (Some("application/x-ndjson"), Some("true"))
+    );
     assert!(got.header("carbontrail-cursor").is_some());
 }
 
@@ -173,19 +192,30 @@ fn the_web_view_comes_with_its_fences() {
     let page = served.get("/");
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     let policy = page.header("content-security-policy").unwrap();
-    for part in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"] {
+    for part in
+        ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "require-trusted-types-for 'script'"]
+    {
         assert!(policy.contains(part), "{policy}");
     }
     assert!(!policy.contains("unsafe"));
-    assert_eq!((page.header("x-content-type-options"), page.header("referrer-policy")), (Some("nosniff"), Some("no-referrer")));
+    assert_eq!(
+        (page.header("x-content-type-options"), page.header("referrer-policy")),
+        (Some("nosniff"), Some("no-referrer"))
+    );
     let text = String::from_utf8(page.body).unwrap();
     assert_eq!(served.get("/search?q=x").body, text.clone().into_bytes(), "addresses of the view");
     assert_eq!(served.get("/assets/none.js").status, 404);
-    let Some(script) = text.split('"').find(|part| part.starts_with("/assets/") && part.ends_with(".js")) else { return };
+    let Some(script) = text.split('"').find(|part| part.starts_with("/assets/") && part.ends_with(".js")) else {
+        return;
+    };
     let plain = served.get(script);
     assert_eq!(plain.header("cache-control"), Some("public, max-age=31536000, immutable"));
-    assert_eq!((plain.header("content-type"), plain.header("content-encoding")), (Some("text/javascript; charset=utf-8"), None));
-    let packed = served.ask(&format!("GET {script} HTTP/1.0\r\nHost: localhost\r\nAccept-Encoding: gzip, br\r\n\r\n"), &[]);
+    assert_eq!(
+        (plain.header("content-type"), plain.header("content-encoding")),
+        (Some("text/javascript; charset=utf-8"), None)
+    );
+    let packed =
+        served.ask(&format!("GET {script} HTTP/1.0\r\nHost: localhost\r\nAccept-Encoding: gzip, br\r\n\r\n"), &[]);
     assert_eq!(packed.header("content-encoding"), Some("br"));
     assert!(packed.body.len() < plain.body.len());
 }
@@ -267,7 +297,10 @@ fn check_shape(description: &Value, schema: &Value, value: &Value, at: &str) {
         } else if schema["additionalProperties"].is_object() {
             check_shape(description, &schema["additionalProperties"], value, &at);
         } else {
-            assert!(schema["additionalProperties"] == true || schema.get("properties").is_none(), "{at} is not described");
+            assert!(
+                schema["additionalProperties"] == true || schema.get("properties").is_none(),
+                "{at} is not described"
+            );
         }
     }
 }

@@ -228,16 +228,22 @@ fn and(query: &Query, more: Query) -> Query {
 fn narrowed(query: &Query, mut window: Window) -> Window {
     let each: &[Query] = if let Query::And(parts) = query { parts } else { std::slice::from_ref(query) };
     for part in each {
-        let Query::Clause(Clause { target: Target::Field(name), test: Test::Range { low, high } }) = part else { continue };
+        let Query::Clause(Clause { target: Target::Field(name), test: Test::Range { low, high } }) = part else {
+            continue;
+        };
         if name != "@timestamp" {
             continue;
         }
         let at = |text: &str| time::parse(text, None, &TimeZone::UTC, Round::Down).ok();
         let after = |time: TimeNs| TimeNs(time.0.saturating_add(1));
-        if let Some(low) = low.as_ref().and_then(|(text, inclusive)| at(text).map(|t| if *inclusive { t } else { after(t) })) {
+        if let Some(low) =
+            low.as_ref().and_then(|(text, inclusive)| at(text).map(|t| if *inclusive { t } else { after(t) }))
+        {
             window.from = window.from.max(Some(low));
         }
-        if let Some(high) = high.as_ref().and_then(|(text, inclusive)| at(text).map(|t| if *inclusive { after(t) } else { t })) {
+        if let Some(high) =
+            high.as_ref().and_then(|(text, inclusive)| at(text).map(|t| if *inclusive { after(t) } else { t }))
+        {
             window.to = Some(window.to.map_or(high, |to| to.min(high)));
         }
     }
@@ -246,10 +252,10 @@ fn narrowed(query: &Query, mut window: Window) -> Window {
 
 /// The full name of a typed field: the first one an alias stands for.
 fn full_name(name: &str) -> Result<&str, EngineError> {
-    super::names::resolve(name).first().copied().ok_or_else(|| EngineError::Field {
-        name: name.to_owned(),
-        meant: super::names::suggestion(name),
-    })
+    super::names::resolve(name)
+        .first()
+        .copied()
+        .ok_or_else(|| EngineError::Field { name: name.to_owned(), meant: super::names::suggestion(name) })
 }
 
 /// Sources that can have an event of the window.

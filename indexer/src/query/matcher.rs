@@ -134,9 +134,7 @@ impl ValueTest {
             Test::Word(text) | Test::Phrase(text) => ValueTest::equal(kind, text)?,
             Test::Wildcard(pattern) => ValueTest::Glob(Glob::new(pattern)),
             Test::Regex(pattern) => ValueTest::Regex(super::text::regex(pattern)?),
-            Test::Cidr(network) => {
-                ValueTest::Network(network.parse().map_err(|_| TestError::Cidr(network.clone()))?)
-            }
+            Test::Cidr(network) => ValueTest::Network(network.parse().map_err(|_| TestError::Cidr(network.clone()))?),
             Test::Range { low, high } => {
                 let bound = |end: &Option<(String, bool)>, outwards| Bound::new(kind, end.as_ref(), outwards);
                 // `>` and `<=` mean the last moment of a rounded time, `>=` and `<` its first.

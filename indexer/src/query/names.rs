@@ -29,8 +29,19 @@ pub const ALIASES: &[(&str, &[&str])] = &[
 
 /// Groups of fields that configuration may add to, as labels.
 const OPEN_GROUPS: &[&str] = &[
-    "labels.", "service.", "host.", "cloud.", "container.", "orchestrator.", "kubernetes.", "organization.",
-    "observer.", "agent.", "data_stream.", "tags.", "wso2.",
+    "labels.",
+    "service.",
+    "host.",
+    "cloud.",
+    "container.",
+    "orchestrator.",
+    "kubernetes.",
+    "organization.",
+    "observer.",
+    "agent.",
+    "data_stream.",
+    "tags.",
+    "wso2.",
 ];
 
 /// The full names a typed name stands for; empty: no such field.

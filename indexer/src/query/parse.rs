@@ -140,7 +140,11 @@ impl Parser<'_> {
         let query = self.either(None)?;
         match self.scan.peek() {
             None => Ok(query),
-            Some(_) => self.scan.fail(self.scan.at, "nothing is open that this `)` could close", "remove it, or put it in quotes"),
+            Some(_) => self.scan.fail(
+                self.scan.at,
+                "nothing is open that this `)` could close",
+                "remove it, or put it in quotes",
+            ),
         }
     }
 
@@ -180,7 +184,11 @@ impl Parser<'_> {
         self.scan.skip_spaces();
         let at = self.scan.at;
         if self.depth >= DEPTH_MAX {
-            return self.scan.fail(at, "too many parentheses or NOTs inside each other", format!("at most {DEPTH_MAX}"));
+            return self.scan.fail(
+                at,
+                "too many parentheses or NOTs inside each other",
+                format!("at most {DEPTH_MAX}"),
+            );
         }
         self.depth += 1;
         let query = self.prefixed(of, at);
@@ -208,7 +216,11 @@ impl Parser<'_> {
         }
         for keyword in [Keyword::And, Keyword::Or] {
             if let Some((word, _)) = self.word_of(keyword).filter(|(_, small)| !small) {
-                return self.scan.fail(at, format!("nothing stands before `{word}`"), format!("remove it, or write \"{word}\" for the word"));
+                return self.scan.fail(
+                    at,
+                    format!("nothing stands before `{word}`"),
+                    format!("remove it, or write \"{word}\" for the word"),
+                );
             }
         }
         self.clause(of)
@@ -219,7 +231,11 @@ impl Parser<'_> {
         self.scan.take("(", TokenKind::Paren);
         self.scan.skip_spaces();
         if self.scan.peek() == Some(')') {
-            return self.scan.fail(from, "nothing stands between the parentheses", "remove them, or put them in quotes");
+            return self.scan.fail(
+                from,
+                "nothing stands between the parentheses",
+                "remove them, or put them in quotes",
+            );
         }
         let closed = "put `)` where the group ends, or quotes around the text";
         if self.scan.peek().is_none() {
@@ -248,7 +264,11 @@ impl Parser<'_> {
         let word = &self.scan.text[from..self.scan.at];
         self.scan.skip_spaces();
         if matches!(self.scan.peek(), None | Some(')')) {
-            return self.scan.fail(from, format!("nothing follows `{word}`"), format!("remove it, or write \"{word}\" for the word"));
+            return self.scan.fail(
+                from,
+                format!("nothing follows `{word}`"),
+                format!("remove it, or write \"{word}\" for the word"),
+            );
         }
         Ok(())
     }
@@ -282,7 +302,8 @@ impl Parser<'_> {
         if let Some(len) = self.stands(Keyword::Not) {
             return Some(len);
         }
-        let number = of.is_some_and(|of| of.is_number()) && self.scan.rest()[1.min(self.scan.rest().len())..].starts_with(|c: char| c.is_ascii_digit());
+        let number = of.is_some_and(|of| of.is_number())
+            && self.scan.rest()[1.min(self.scan.rest().len())..].starts_with(|c: char| c.is_ascii_digit());
         (self.prefix('!') || (self.prefix('-') && !number)).then_some(1)
     }
 
@@ -290,7 +311,9 @@ impl Parser<'_> {
     fn prefix(&self, sign: char) -> bool {
         let mut chars = self.scan.rest().chars();
         chars.next() == Some(sign)
-            && chars.next().is_some_and(|c| c.is_alphanumeric() || matches!(c, '(' | '"' | '/' | '_' | '@' | '*' | '?' | '\\' | '['))
+            && chars.next().is_some_and(|c| {
+                c.is_alphanumeric() || matches!(c, '(' | '"' | '/' | '_' | '@' | '*' | '?' | '\\' | '[')
+            })
     }
 
     fn count_clause(&mut self, at: usize) -> Result<(), QueryError> {

@@ -206,7 +206,13 @@ impl Scan<'_> {
         if self.eat(&['Z', 'z']) {
             return self.0.is_empty().then_some(TimeZone::UTC);
         }
-        let sign = if self.eat(&['+']) { 1 } else if self.eat(&['-']) { -1 } else { return None };
+        let sign = if self.eat(&['+']) {
+            1
+        } else if self.eat(&['-']) {
+            -1
+        } else {
+            return None;
+        };
         let hours = self.number(2)?;
         self.eat(&[':']);
         let minutes = if self.0.is_empty() { 0 } else { self.number(2)? };

@@ -6,13 +6,15 @@ use crate::access::Source;
 use crate::store::naive::NaiveBuilder;
 use bytes::Bytes;
 use outside::real::{RealClock, RealFiles, RealRng};
-use parsers::{Dataset, EventTime, Family, Field, FieldId, Flags, Level, Offset, TimeNs, TimeSource, Value, ZoneSource};
+use parsers::{
+    Dataset, EventTime, Family, Field, FieldId, Flags, Level, Offset, TimeNs, TimeSource, Value, ZoneSource,
+};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 use wire::{
-    AgentId, Anchor, Answer, Epoch, EventBody, EventsPayload, Factors, Fate, Hello, Message, Open, Range, Ranges, Request, StreamId,
-    Verdict,
+    AgentId, Anchor, Answer, Epoch, EventBody, EventsPayload, Factors, Fate, Hello, Message, Open, Range, Ranges,
+    Request, StreamId, Verdict,
 };
 
 pub(crate) const STREAM: StreamId = StreamId(0x0123_4567_89ab_cdef);
@@ -35,7 +37,8 @@ pub(crate) struct Got {
 
 impl Got {
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("{}\n{}", self.head, String::from_utf8_lossy(&self.body)))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|_| panic!("{}\n{}", self.head, String::from_utf8_lossy(&self.body)))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -83,12 +86,22 @@ impl Served {
 
     pub(crate) fn request(&mut self, lines: &[(Level, &str)]) -> Request {
         if self.epoch == Epoch::default() {
-            let hello = Message::Hello(Hello { host_id: "h".to_owned(), host_name: "app-1".to_owned(), ..Hello::default() });
-            let answer = self.running().store().call(Source::local(), Request { messages: vec![hello], ..Request::default() }).unwrap();
+            let hello =
+                Message::Hello(Hello { host_id: "h".to_owned(), host_name: "app-1".to_owned(), ..Hello::default() });
+            let answer = self
+                .running()
+                .store()
+                .call(Source::local(), Request { messages: vec![hello], ..Request::default() })
+                .unwrap();
             let Some(Verdict::Hello(hello)) = answer.verdicts.first() else { panic!("{answer:?}") };
             self.epoch = hello.epoch;
         }
-        let factors = Factors { path: "/l/a.log".to_owned(), name: "a.log".to_owned(), product: Some("am".to_owned()), ..Factors::default() };
+        let factors = Factors {
+            path: "/l/a.log".to_owned(),
+            name: "a.log".to_owned(),
+            product: Some("am".to_owned()),
+            ..Factors::default()
+        };
         let open = Message::Open(Open { stream: STREAM, factors, ..Open::default() });
         let (from, mut at) = (self.mark, self.mark);
         let (mut bytes, mut events) = (Vec::new(), Vec::new());
@@ -102,7 +115,8 @@ impl Served {
         self.mark = at;
         let anchor = Anchor::of(Offset(at), &bytes);
         let fate = Fate::Events(EventsPayload { bytes: Bytes::from(bytes), events });
-        let range = Range { from: Offset(from), to: Some(Offset(at)), fate, context: Bytes::new(), anchors: vec![anchor] };
+        let range =
+            Range { from: Offset(from), to: Some(Offset(at)), fate, context: Bytes::new(), anchors: vec![anchor] };
         let ranges = Message::Ranges(Ranges { stream: STREAM, ranges: vec![range] });
         Request { agent: AgentId::default(), epoch: self.epoch, messages: vec![open, ranges] }
     }
@@ -223,8 +237,17 @@ fn too_much_waiting_is_told() {
     let handle = StoreHandle::new(sender, 10_000);
     let request = |bytes: usize| {
         let payload = EventsPayload { bytes: vec![0; bytes].into(), events: Vec::new() };
-        let range = Range { from: Offset(0), to: None, fate: Fate::Events(payload), context: Bytes::new(), anchors: Vec::new() };
-        Request { messages: vec![Message::Ranges(Ranges { stream: STREAM, ranges: vec![range] })], ..Request::default() }
+        let range = Range {
+            from: Offset(0),
+            to: None,
+            fate: Fate::Events(payload),
+            context: Bytes::new(),
+            anchors: Vec::new(),
+        };
+        Request {
+            messages: vec![Message::Ranges(Ranges { stream: STREAM, ranges: vec![range] })],
+            ..Request::default()
+        }
     };
     std::thread::scope(|scope| {
         let first = scope.spawn(|| handle.call(Source::local(), request(20_000)));

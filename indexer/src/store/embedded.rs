@@ -106,7 +106,12 @@ pub fn sections(folder: &Path, bytes: Vec<u8>) -> Result<Vec<(String, u64)>, Seg
 }
 
 impl SegmentBuilder for EmbeddedBuilder {
-    fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>]) -> Result<SegmentMeta, SegmentError> {
+    fn build(
+        &self,
+        files: &dyn Files,
+        folder: &Path,
+        events: &[Arc<StoredEvent>],
+    ) -> Result<SegmentMeta, SegmentError> {
         build::build(files, folder, events)
     }
 

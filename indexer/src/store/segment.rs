@@ -28,7 +28,8 @@ use wire::StreamId;
 pub trait SegmentBuilder: Send + Sync + std::fmt::Debug {
     /// Writes `events` (any order) as one segment into the new, empty folder `folder`, all files synced,
     /// the folder too. Never called with no event.
-    fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>]) -> Result<SegmentMeta, SegmentError>;
+    fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>])
+    -> Result<SegmentMeta, SegmentError>;
     /// Opens a segment that was built before, checking sizes and checksums of its files.
     fn open(&self, files: &dyn Files, folder: &Path, meta: &SegmentMeta) -> Result<Arc<dyn Segment>, SegmentError>;
 }
@@ -108,18 +109,19 @@ pub trait Segment: Send + Sync + std::fmt::Debug {
     ) -> Result<Tally<Vec<Facet>>, SegmentError> {
         let mut facets = vec![Facet::default(); requests.len()];
         let mut failed = None;
-        let ended = self.scan(question, Order::Newest, None, budget, &mut |hit| {
-            match hit.event.map_or_else(|| self.event(hit.row), Ok) {
-                Ok(event) => {
-                    for (facet, request) in facets.iter_mut().zip(requests) {
-                        each_value(&event, request.field, &mut |value| facet.add(request, value, 1));
-                    }
-                    ControlFlow::Continue(())
+        let ended = self.scan(question, Order::Newest, None, budget, &mut |hit| match hit
+            .event
+            .map_or_else(|| self.event(hit.row), Ok)
+        {
+            Ok(event) => {
+                for (facet, request) in facets.iter_mut().zip(requests) {
+                    each_value(&event, request.field, &mut |value| facet.add(request, value, 1));
                 }
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
-                }
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
             }
         })?;
         failed.map_or(Ok(Tally { value: facets, exhausted: ended.exhausted() }), Err)
@@ -222,7 +224,9 @@ pub enum SegmentError {
         source: std::io::Error,
     },
     /// Written by a newer version; nothing was changed.
-    #[error("segment `{path}` has version {found}, this program reads up to {known}: start the newer program that wrote it")]
+    #[error(
+        "segment `{path}` has version {found}, this program reads up to {known}: start the newer program that wrote it"
+    )]
     Newer {
         /// Its folder.
         path: String,

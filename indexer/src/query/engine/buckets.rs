@@ -14,9 +14,38 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Sizes that are chosen from, in milliseconds.
 const ROUND_MS: &[i64] = &[
-    1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000, 60_000, 120_000, 300_000, 600_000,
-    900_000, 1_800_000, 3_600_000, 7_200_000, 10_800_000, 21_600_000, 43_200_000, DAY_MS, 2 * DAY_MS, 7 * DAY_MS,
-    30 * DAY_MS, 90 * DAY_MS, 365 * DAY_MS,
+    1,
+    2,
+    5,
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1000,
+    2000,
+    5000,
+    10_000,
+    15_000,
+    30_000,
+    60_000,
+    120_000,
+    300_000,
+    600_000,
+    900_000,
+    1_800_000,
+    3_600_000,
+    7_200_000,
+    10_800_000,
+    21_600_000,
+    43_200_000,
+    DAY_MS,
+    2 * DAY_MS,
+    7 * DAY_MS,
+    30 * DAY_MS,
+    90 * DAY_MS,
+    365 * DAY_MS,
 ];
 
 /// The size of a bucket.
@@ -141,7 +170,8 @@ mod tests {
 
     #[test]
     fn an_hour_in_minutes() {
-        let (millis, bounds) = bounds(at("2026-11-25T10:00:30Z"), at("2026-11-25T11:00:30Z"), Interval::Auto, &TimeZone::UTC).unwrap();
+        let (millis, bounds) =
+            bounds(at("2026-11-25T10:00:30Z"), at("2026-11-25T11:00:30Z"), Interval::Auto, &TimeZone::UTC).unwrap();
         assert_eq!((millis, bounds.len()), (60_000, 62));
         assert_eq!(rfc3339(bounds[0]), "2026-11-25T10:00:00.000Z");
     }
@@ -149,11 +179,18 @@ mod tests {
     #[test]
     fn days_of_a_zone_over_a_change_of_clocks() {
         let zone = TimeZone::get("Europe/Berlin").unwrap();
-        let (_, bounds) = bounds(at("2026-10-24T12:00:00Z"), at("2026-10-27T00:00:00Z"), Interval::Millis(DAY_MS), &zone).unwrap();
+        let (_, bounds) =
+            bounds(at("2026-10-24T12:00:00Z"), at("2026-10-27T00:00:00Z"), Interval::Millis(DAY_MS), &zone).unwrap();
         let bounds: Vec<_> = bounds.into_iter().map(rfc3339).collect();
         assert_eq!(
             bounds,
-            ["2026-10-23T22:00:00.000Z", "2026-10-24T22:00:00.000Z", "2026-10-25T23:00:00.000Z", "2026-10-26T23:00:00.000Z", "2026-10-27T23:00:00.000Z"]
+            [
+                "2026-10-23T22:00:00.000Z",
+                "2026-10-24T22:00:00.000Z",
+                "2026-10-25T23:00:00.000Z",
+                "2026-10-26T23:00:00.000Z",
+                "2026-10-27T23:00:00.000Z"
+            ]
         );
     }
 

@@ -138,7 +138,12 @@ impl Engine {
     }
 
     /// What is known of a stream, from any of its events.
-    fn info(&self, scope: &Scope, sources: &[Source<'_>], stream: StreamId) -> Result<Option<Arc<StreamInfo>>, EngineError> {
+    fn info(
+        &self,
+        scope: &Scope,
+        sources: &[Source<'_>],
+        stream: StreamId,
+    ) -> Result<Option<Arc<StreamInfo>>, EngineError> {
         let key = (scope.clone(), stream);
         let known = self.infos.lock().ok().and_then(|infos| infos.get(&key).cloned());
         if known.is_some() {
@@ -157,7 +162,12 @@ impl Engine {
     }
 
     /// The generation that came after a stream.
-    fn successor(&self, scope: &Scope, sources: &[Source<'_>], stream: StreamId) -> Result<Option<StreamId>, EngineError> {
+    fn successor(
+        &self,
+        scope: &Scope,
+        sources: &[Source<'_>],
+        stream: StreamId,
+    ) -> Result<Option<StreamId>, EngineError> {
         let mut others = HashSet::new();
         for source in sources {
             source.streams(&mut |other, _, _| {

@@ -327,7 +327,8 @@ fn streams_named(query: &Query) -> Option<Vec<StreamId>> {
 }
 
 fn stream_of(query: &Query) -> Option<StreamId> {
-    let Query::Clause(Clause { target: Target::Field(name), test: Test::Word(text) | Test::Phrase(text) }) = query else {
+    let Query::Clause(Clause { target: Target::Field(name), test: Test::Word(text) | Test::Phrase(text) }) = query
+    else {
         return None;
     };
     if name != "log.stream" || text.len() != 16 {

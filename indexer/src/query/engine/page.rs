@@ -162,8 +162,7 @@ impl Engine {
             PageOrder::Oldest => self.by_time(&snapshot, scope, &ready, Order::Oldest, after, &request, budget)?,
             PageOrder::File => self.by_file(&snapshot, scope, &ready, after, &request, budget)?,
         };
-        answer.cursor =
-            end.map(|after| Cursor { order: page.order, after, window: ready.window, now, question });
+        answer.cursor = end.map(|after| Cursor { order: page.order, after, window: ready.window, now, question });
         answer.complete &= !snapshot.replaying;
         Ok(answer)
     }

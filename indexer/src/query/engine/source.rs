@@ -37,7 +37,10 @@ pub(super) fn sources<'s>(snapshot: &'s Snapshot, scope: &Scope) -> Vec<Source<'
 }
 
 /// The partitions of a scope; no other way leads to data.
-fn partitions<'s>(snapshot: &'s Snapshot, scope: &Scope) -> impl Iterator<Item = (&'s PartitionKey, &'s Arc<PartitionView>)> {
+fn partitions<'s>(
+    snapshot: &'s Snapshot,
+    scope: &Scope,
+) -> impl Iterator<Item = (&'s PartitionKey, &'s Arc<PartitionView>)> {
     let (owner, environment): (Arc<str>, Arc<str>) = (scope.owner().into(), scope.environment().into());
     let first = PartitionKey { owner: owner.clone(), environment: environment.clone(), day: i32::MIN, hour: None };
     let all = snapshot.partitions.range(first..);
@@ -84,7 +87,9 @@ impl<'s> Source<'s> {
                     each(StreamId(row.stream), Offset(row.first), Offset(row.last));
                 }
             }
-            Source::Block(block) => block.streams().iter().for_each(|(stream, &(first, last))| each(*stream, first, last)),
+            Source::Block(block) => {
+                block.streams().iter().for_each(|(stream, &(first, last))| each(*stream, first, last))
+            }
         }
     }
 

@@ -195,11 +195,7 @@ impl Engine {
     }
 }
 
-fn count(
-    sources: &[Source<'_>],
-    question: &Question<'_>,
-    budget: &Budget,
-) -> Worked<u64> {
+fn count(sources: &[Source<'_>], question: &Question<'_>, budget: &Budget) -> Worked<u64> {
     let (mut count, mut missing) = (0, Missing::default());
     for source in sources {
         let part = source.segment().count(question, budget)?;

@@ -2,9 +2,7 @@
 use super::*;
 use crate::event::StoredEvent;
 use crate::query::sample::{TEN, event, stream, with};
-use crate::store::segment::{
-    Ended, Hit, Order, PlainEvents, Row, Segment, SegmentMeta, StreamRow, Tally,
-};
+use crate::store::segment::{Ended, Hit, Order, PlainEvents, Row, Segment, SegmentMeta, StreamRow, Tally};
 use crate::store::snapshot::{PartitionKey, PartitionView};
 use outside::sim::SimClock;
 use parsers::{FieldId, Flags, Level, Offset};
@@ -201,8 +199,19 @@ fn all_pages(engine: &Engine, ask: &Ask, order: PageOrder, limit: usize) -> (Vec
 }
 
 const QUERIES: &[&str] = &[
-    "", "timeout", "level:ERROR", "NOT level:ERROR", "logger:org.a timeout", "req* -ok", "file:b.log", "stream:0000000000000003",
-    "stream:0000000000000002 OR stream:0000000000000001", "wso2.copy:true", "nothing", "level>=warn", "\"request 5\"",
+    "",
+    "timeout",
+    "level:ERROR",
+    "NOT level:ERROR",
+    "logger:org.a timeout",
+    "req* -ok",
+    "file:b.log",
+    "stream:0000000000000003",
+    "stream:0000000000000002 OR stream:0000000000000001",
+    "wso2.copy:true",
+    "nothing",
+    "level>=warn",
+    "\"request 5\"",
 ];
 
 proptest! {
@@ -338,6 +347,12 @@ fn errors_and_replay_are_told() {
     let names = ["levle".to_owned()];
     let facets = engine.facets(&Scope::local(), &ask(""), &names, "", 10, &budget);
     assert!(matches!(facets, Err(EngineError::Field { meant: Some("level"), .. })));
-    let few = engine.histogram(&Scope::local(), &Ask { from: Some("2020".to_owned()), ..Ask::default() }, Interval::Millis(1), None, &budget);
+    let few = engine.histogram(
+        &Scope::local(),
+        &Ask { from: Some("2020".to_owned()), ..Ask::default() },
+        Interval::Millis(1),
+        None,
+        &budget,
+    );
     assert!(matches!(few, Err(EngineError::Buckets(_))));
 }

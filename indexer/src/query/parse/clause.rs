@@ -5,10 +5,10 @@ use super::{Of, Parser, QueryError, TokenKind, flat, unexpected_end};
 use crate::query::ast::{Clause, Query, Target, Test};
 use crate::query::fields::{self, FieldKind};
 use crate::query::matcher::Matcher;
+use crate::query::names;
 use crate::query::network::Network;
 use crate::query::time::{self, Round};
 use crate::query::words::words;
-use crate::query::names;
 use parsers::TimeNs;
 
 /// Some moment, to try out whether a time relative to now can be read.
@@ -57,7 +57,8 @@ impl Parser<'_> {
         }
         let colon = after.starts_with(':') || (known && spaced.starts_with(':'));
         let value = spaced.strip_prefix(':').unwrap_or_default();
-        let text_follows = value.starts_with("//") || value.is_empty() || value.starts_with(|c: char| c.is_whitespace() || c == ':');
+        let text_follows =
+            value.starts_with("//") || value.is_empty() || value.starts_with(|c: char| c.is_whitespace() || c == ':');
         if !colon || (!known && text_follows) {
             return Ok(None);
         }
@@ -135,11 +136,17 @@ impl Parser<'_> {
         let from = self.scan.at;
         let text = self.scan.quoted()?;
         if self.scan.rest().starts_with('~') {
-            return self.scan.fail(self.scan.at, "words near each other (`~`) cannot be searched for", "join the words by AND");
+            return self.scan.fail(
+                self.scan.at,
+                "words near each other (`~`) cannot be searched for",
+                "join the words by AND",
+            );
         }
         match of {
             Some(of) => self.equal(from, of, &text, &Test::Phrase),
-            None if text.is_empty() => self.scan.fail(from, "the phrase is empty", "write it between the quotes, or remove them"),
+            None if text.is_empty() => {
+                self.scan.fail(from, "the phrase is empty", "write it between the quotes, or remove them")
+            }
             None => self.checked(from, Clause { target: Target::Text, test: Test::Phrase(text) }),
         }
     }
@@ -177,7 +184,11 @@ impl Parser<'_> {
         self.scan.skip_spaces();
         let to = self.scan.at;
         if !self.scan.rest().get(..2).is_some_and(|word| word.eq_ignore_ascii_case("to")) {
-            return self.scan.fail(to, "`TO` is missing in the range", "like `[100 TO 200]`; to search for a bracket, put it in quotes");
+            return self.scan.fail(
+                to,
+                "`TO` is missing in the range",
+                "like `[100 TO 200]`; to search for a bracket, put it in quotes",
+            );
         }
         self.scan.at += 2;
         self.scan.token(TokenKind::Operator, to);
@@ -185,7 +196,11 @@ impl Parser<'_> {
         self.scan.skip_spaces();
         let high_included = self.scan.take("]", TokenKind::Paren);
         if !high_included && !self.scan.take("}", TokenKind::Paren) {
-            return self.scan.fail(from, "the range is not closed", "put `]` (with the bound) or `}` (without it) at its end");
+            return self.scan.fail(
+                from,
+                "the range is not closed",
+                "put `]` (with the bound) or `}` (without it) at its end",
+            );
         }
         let low = low.filter(|text| text != "*").map(|text| (text, low_included));
         let high = high.filter(|text| text != "*").map(|text| (text, high_included));
@@ -221,7 +236,9 @@ impl Parser<'_> {
         if term.is_everything() {
             return Ok(Query::All);
         }
-        if let Some(name) = term.text.split_once('=').map(|(name, _)| name.to_owned()).filter(|name| names::is_known_or_alias(name)) {
+        if let Some(name) =
+            term.text.split_once('=').map(|(name, _)| name.to_owned()).filter(|name| names::is_known_or_alias(name))
+        {
             self.notes.push((term.from, format!("this is searched as text; for the field write `{name}:`")));
         }
         let test = if term.wild {
@@ -268,11 +285,18 @@ impl Parser<'_> {
         }
     }
 
-    fn check_bounds<'a>(&self, at: usize, kind: FieldKind, bounds: impl Iterator<Item = &'a String>) -> Result<(), QueryError> {
+    fn check_bounds<'a>(
+        &self,
+        at: usize,
+        kind: FieldKind,
+        bounds: impl Iterator<Item = &'a String>,
+    ) -> Result<(), QueryError> {
         for text in bounds {
             let (fits, expected) = match kind {
                 FieldKind::Number => (text.parse::<f64>().is_ok(), "a number"),
-                FieldKind::Level => (fields::level_from_word(text).is_some(), "a level: TRACE, DEBUG, INFO, WARN, ERROR or FATAL"),
+                FieldKind::Level => {
+                    (fields::level_from_word(text).is_some(), "a level: TRACE, DEBUG, INFO, WARN, ERROR or FATAL")
+                }
                 FieldKind::Ip => (text.parse::<std::net::IpAddr>().is_ok(), "an IP address"),
                 FieldKind::Time => {
                     let time = time::parse(text, Some(SOME_NOW), &jiff::tz::TimeZone::UTC, Round::Down);

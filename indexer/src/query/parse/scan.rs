@@ -61,7 +61,12 @@ impl<'q> Scan<'q> {
         here
     }
 
-    pub(super) fn fail<T>(&self, at: usize, message: impl Into<String>, hint: impl Into<String>) -> Result<T, QueryError> {
+    pub(super) fn fail<T>(
+        &self,
+        at: usize,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> Result<T, QueryError> {
         Err(QueryError { at, message: message.into(), hint: Some(hint.into()) })
     }
 

@@ -73,7 +73,10 @@ fn fields_and_values() {
     check("level:(ERROR OR WARN) timeout", "(log.level:ERROR OR log.level:WARN) AND timeout");
     check("level>=warn", "log.level:[\"WARN\" TO *]");
     check("status:>=500", "http.response.status_code:[\"500\" TO *]");
-    check("status >= 500 and status < 600", "http.response.status_code:[\"500\" TO *] AND http.response.status_code:[* TO \"600\"}");
+    check(
+        "status >= 500 and status < 600",
+        "http.response.status_code:[\"500\" TO *] AND http.response.status_code:[* TO \"600\"}",
+    );
     check("status:[200 TO 299}", "http.response.status_code:[\"200\" TO \"299\"}");
     check("file:wso2carbon.log", "log.file.path:wso2carbon.log OR log.file.name:wso2carbon.log");
     check("-file:a.log", "NOT (log.file.path:a.log OR log.file.name:a.log)");
@@ -140,7 +143,8 @@ fn text_test() -> impl Strategy<Value = Test> {
 }
 
 fn wildcard() -> impl Strategy<Value = Test> {
-    ("[a-c.:() *?\\\\-]{0,4}", "[*?]", "[a-c]{1,4}").prop_map(|(a, b, c)| Test::Wildcard(format!("{}{b}{c}", glob::escape(&a))))
+    ("[a-c.:() *?\\\\-]{0,4}", "[*?]", "[a-c]{1,4}")
+        .prop_map(|(a, b, c)| Test::Wildcard(format!("{}{b}{c}", glob::escape(&a))))
 }
 
 fn clause() -> impl Strategy<Value = Clause> {
@@ -229,7 +233,9 @@ fn model_query() -> impl Strategy<Value = Query> {
     let leaf = prop_oneof![
         "[abé]{1,2}".prop_map(move |word| text(Test::Word(word))),
         "[abAé]{1,2}[ .:-][ab]{1,2}".prop_map(move |phrase| text(Test::Phrase(phrase))),
-        "[ab]?[*?][ab]{0,2}[*?]?".prop_filter("not all", |p| p != "*" && p != "**").prop_map(move |p| text(Test::Wildcard(p))),
+        "[ab]?[*?][ab]{0,2}[*?]?"
+            .prop_filter("not all", |p| p != "*" && p != "**")
+            .prop_map(move |p| text(Test::Wildcard(p))),
         "[ab.]{1,2}".prop_map(move |word| field(Test::Word(word))),
         "[ab]?[*?][ab.]{1,2}".prop_map(move |p| field(Test::Wildcard(p))),
         Just(field(Test::Exists)),

@@ -75,9 +75,11 @@ impl Bits {
 
     /// Its rows, ascending.
     pub(super) fn rows(&self) -> impl DoubleEndedIterator<Item = usize> + '_ {
-        self.0.iter().enumerate().filter(|&(_, &word)| word != 0).flat_map(|(i, &word)| {
-            (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| i * 64 + bit)
-        })
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|&(_, &word)| word != 0)
+            .flat_map(|(i, &word)| (0..64).filter(move |bit| word >> bit & 1 != 0).map(move |bit| i * 64 + bit))
     }
 }
 

@@ -220,7 +220,8 @@ impl Block {
         if size > DECODED_MAX as u64 {
             return Err("a block of events is too large");
         }
-        let inside = zstd::bulk::decompress(frame, size as usize).map_err(|_| "a block of events does not decompress")?;
+        let inside =
+            zstd::bulk::decompress(frame, size as usize).map_err(|_| "a block of events does not decompress")?;
         Block::read(inside, shapes).ok_or("a block of events does not make sense")
     }
 

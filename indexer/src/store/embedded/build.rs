@@ -9,8 +9,8 @@ use super::{FORMAT, infos, ints, rollup, varint, words};
 use crate::event::StoredEvent;
 use crate::query::fields::{self, FieldKind};
 use crate::query::words::{fold_text, word_char_after, word_char_before};
-use crate::store::wal::event_sum;
 use crate::store::segment::{Place, SegmentError, SegmentFile, SegmentMeta, StreamRow};
+use crate::store::wal::event_sum;
 use outside::{Files, OpenMode, Safeguard};
 use parsers::{FieldId, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,11 @@ use std::sync::Arc;
 use wire::{LedgerSum, StreamId};
 
 /// Builds the segment of `events` in `folder`.
-pub(super) fn build(files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>]) -> Result<SegmentMeta, SegmentError> {
+pub(super) fn build(
+    files: &dyn Files,
+    folder: &Path,
+    events: &[Arc<StoredEvent>],
+) -> Result<SegmentMeta, SegmentError> {
     let mut events = events.to_vec();
     events.sort_unstable_by_key(|event| std::cmp::Reverse(Place::of(event)));
     let bytes = Sections::build(&events).map_err(|error| SegmentError::Io {
@@ -30,11 +34,7 @@ pub(super) fn build(files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>
     write(files, folder, &bytes)?;
     let times = (events.last().map_or(0, |event| event.time.0), events.first().map_or(0, |event| event.time.0));
     Ok(SegmentMeta {
-        files: vec![SegmentFile {
-            name: FILE_NAME.to_owned(),
-            size: bytes.len() as u64,
-            crc: crc32fast::hash(&bytes),
-        }],
+        files: vec![SegmentFile { name: FILE_NAME.to_owned(), size: bytes.len() as u64, crc: crc32fast::hash(&bytes) }],
         events: events.len() as u64,
         raw_bytes: events.iter().map(|event| event.raw.len() as u64).sum(),
         disk_bytes: bytes.len() as u64,

@@ -53,7 +53,8 @@ const OF_KIND: &[&str] = &[
 /// Fields that depend on the stream and on whether the event names its product itself.
 const OF_PRODUCT: &[&str] = &["service.type", "service.name"];
 /// Fields every event has and that are neither in columns nor hashed; looked at event by event.
-pub(super) const LOOSE: &[&str] = &["@timestamp", "event.ingested", "log.offset", "size", "lines", "wso2.continues", "message"];
+pub(super) const LOOSE: &[&str] =
+    &["@timestamp", "event.ingested", "log.offset", "size", "lines", "wso2.continues", "message"];
 
 /// Different values a column may have.
 fn distinct_max(rows: usize) -> usize {
@@ -317,7 +318,12 @@ impl<'e> Parsed<'e> {
     }
 
     /// Writes the sections; says which fields are wide and not free text.
-    fn into_sections(self, events: &[Arc<StoredEvent>], labels: &BTreeSet<String>, sections: &mut Sections) -> BTreeSet<FieldId> {
+    fn into_sections(
+        self,
+        events: &[Arc<StoredEvent>],
+        labels: &BTreeSet<String>,
+        sections: &mut Sections,
+    ) -> BTreeSet<FieldId> {
         let mut wide = BTreeSet::new();
         for (id, field) in self.by_id {
             let Some(name) = id.name() else { continue };
@@ -430,7 +436,10 @@ pub(super) fn open<'a>(container: &'a Container, field: &str) -> Result<FieldCol
 }
 
 /// Opens a column: ordinal of each row, rows of each ordinal, number of ordinals.
-pub(super) fn open_column<'a>(container: &'a Container, name: &str) -> Result<(Ints<'a>, &'a [u8], usize), SegmentError> {
+pub(super) fn open_column<'a>(
+    container: &'a Container,
+    name: &str,
+) -> Result<(Ints<'a>, &'a [u8], usize), SegmentError> {
     let damaged = || container.corrupt(&format!("`{name}` does not make sense"));
     let mut reader = Reader(container.section(name)?);
     let ordinals = reader.count().ok_or_else(damaged)?;

@@ -13,7 +13,8 @@ pub(super) fn put_all(infos: &[Arc<StreamInfo>], out: &mut Vec<u8>) {
 
 fn put_one(info: &StreamInfo, out: &mut Vec<u8>) {
     let StreamInfo { stream, agent, host_id, host_name, factors } = info;
-    let Factors { path, name, device, number, born_ns, head_len, head_hash, predecessor, product, service, labels } = factors;
+    let Factors { path, name, device, number, born_ns, head_len, head_hash, predecessor, product, service, labels } =
+        factors;
     out.extend_from_slice(&stream.0.to_le_bytes());
     out.extend_from_slice(&agent.0);
     for text in [host_id, host_name, path, name] {

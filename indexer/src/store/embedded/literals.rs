@@ -53,7 +53,17 @@ pub(super) fn word_has(word: &str, piece: &str) -> bool {
 
 /// The two characters that a regular expression takes for an ASCII letter, but folding of words does not.
 fn plain(word: &str) -> String {
-    word.chars().map(|c| if c == '\u{17f}' { 's' } else if c == '\u{212a}' { 'k' } else { c }).collect()
+    word.chars()
+        .map(|c| {
+            if c == '\u{17f}' {
+                's'
+            } else if c == '\u{212a}' {
+                'k'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]

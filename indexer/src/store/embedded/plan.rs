@@ -182,7 +182,8 @@ fn dictionary_node<'s>(segment: &'s EmbeddedSegment, pattern: &WordPattern) -> R
             let found = terms.walk(&glob.literal_prefix(), &|word| glob.matches(word))?;
             let by_words = Node::of_terms(segment, terms, found)?;
             // Of ids only hashes are kept: any of them may fit.
-            let ids = if glob.names_only(words::is_id_char) { segment.hashes()?.rows_with(|_| true) } else { Vec::new() };
+            let ids =
+                if glob.names_only(words::is_id_char) { segment.hashes()?.rows_with(|_| true) } else { Vec::new() };
             Ok(Node::or(vec![by_words, Node::may(ids)]))
         }
     }

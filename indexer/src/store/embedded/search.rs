@@ -49,7 +49,11 @@ struct Work<'s, 'q> {
 }
 
 impl<'s, 'q> Work<'s, 'q> {
-    fn new(segment: &'s EmbeddedSegment, question: &'q Question<'q>, budget: &'q Budget) -> Result<Work<'s, 'q>, SegmentError> {
+    fn new(
+        segment: &'s EmbeddedSegment,
+        question: &'q Question<'q>,
+        budget: &'q Budget,
+    ) -> Result<Work<'s, 'q>, SegmentError> {
         let root = plan(segment, question.matcher.query())?;
         Ok(Work { segment, question, budget, root, events: None })
     }
@@ -342,7 +346,12 @@ impl Segment for EmbeddedSegment {
 
 impl EmbeddedSegment {
     /// A histogram of everything in `window` from minutes × levels alone, if it can be had from there.
-    fn rolled_up(&self, window: Window, bounds: &[TimeNs], by: Option<&str>) -> Result<Option<Vec<Bucket>>, SegmentError> {
+    fn rolled_up(
+        &self,
+        window: Window,
+        bounds: &[TimeNs],
+        by: Option<&str>,
+    ) -> Result<Option<Vec<Bucket>>, SegmentError> {
         let (oldest, newest) = (TimeNs(self.meta.time_min_ns), TimeNs(self.meta.time_max_ns));
         // A bound of the window that no event lies behind does not matter.
         let from = window.from.filter(|&from| from > oldest);

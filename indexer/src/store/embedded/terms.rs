@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
 use tantivy::directory::{
-    Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, RamDirectory, WatchCallback, WatchCallbackList, WatchHandle,
-    WritePtr,
+    Directory, DirectoryLock, FileHandle, Lock, OwnedBytes, RamDirectory, WatchCallback, WatchCallbackList,
+    WatchHandle, WritePtr,
 };
 use tantivy::index::InvertedIndexReader;
 use tantivy::indexer::SingleSegmentIndexWriter;

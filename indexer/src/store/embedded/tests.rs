@@ -75,7 +75,13 @@ fn build(events: &[Arc<StoredEvent>]) -> (Arc<dyn Segment>, PlainSegment) {
 }
 
 /// All hits, with the events they stand for.
-fn scan(segment: &dyn Segment, question: &Question<'_>, order: Order, after: Option<Place>, max: usize) -> Vec<(Place, Arc<StoredEvent>)> {
+fn scan(
+    segment: &dyn Segment,
+    question: &Question<'_>,
+    order: Order,
+    after: Option<Place>,
+    max: usize,
+) -> Vec<(Place, Arc<StoredEvent>)> {
     let mut hits = Vec::new();
     let ended = segment.scan(question, order, after, &Budget::unlimited(), &mut |hit| {
         let event = segment.event(hit.row).unwrap();
@@ -96,7 +102,8 @@ fn compare(segment: &dyn Segment, plain: &PlainSegment, query: &Query, maker: &M
     let after = maker.place(plain.events.events());
     for order in [Order::Newest, Order::Oldest] {
         for (after, max) in [(None, usize::MAX), (after, usize::MAX), (after, 7)] {
-            let (found, expected) = (scan(segment, &question, order, after, max), scan(plain, &question, order, after, max));
+            let (found, expected) =
+                (scan(segment, &question, order, after, max), scan(plain, &question, order, after, max));
             assert_eq!(found, expected, "{order:?} after {after:?} of {question:?}");
         }
     }
@@ -158,7 +165,11 @@ fn fields_are_those_of_the_events() {
         assert!(found.keys().eq(expected.keys()), "{found:?}\n{expected:?}");
         for (name, count) in &expected {
             let exact = found[name] == *count;
-            assert!(exact || found[name] as usize == plain.events.events().len(), "{name}: {} for {count}", found[name]);
+            assert!(
+                exact || found[name] as usize == plain.events.events().len(),
+                "{name}: {} for {count}",
+                found[name]
+            );
         }
     }
 }
@@ -175,7 +186,9 @@ fn a_budget_ends_a_search_and_says_where() {
         seen.push(hit.place);
         ControlFlow::Continue(())
     });
-    let Ended::Exhausted { reached: Some(reached), .. } = ended.unwrap() else { panic!("600 KB suffice for 600 events") };
+    let Ended::Exhausted { reached: Some(reached), .. } = ended.unwrap() else {
+        panic!("600 KB suffice for 600 events")
+    };
     let all = scan(&plain, &question, Order::Newest, None, usize::MAX);
     let rest = scan(&*segment, &question, Order::Newest, Some(reached), usize::MAX);
     assert!(seen.len() + rest.len() == all.len() && !seen.is_empty() && !rest.is_empty());

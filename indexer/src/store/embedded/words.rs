@@ -71,7 +71,9 @@ mod tests {
         for id in ["1234567", "550e8400", "deadbeef1", "a1b2c3d4e5f6a7b8"] {
             assert!(is_id(id), "{id}");
         }
-        for word in ["", "200", "123456", "deadbeef", "axis2sender", "http_listener_8280", "ünal1", "41d4", "xq7k2m9z4p1w8r5t"] {
+        for word in
+            ["", "200", "123456", "deadbeef", "axis2sender", "http_listener_8280", "ünal1", "41d4", "xq7k2m9z4p1w8r5t"]
+        {
             assert!(!is_id(word), "{word}");
         }
     }

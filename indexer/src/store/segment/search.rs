@@ -50,7 +50,8 @@ impl Window {
     /// The part of it inside the first and last of `bounds`.
     pub fn inside(&self, bounds: &[TimeNs]) -> Window {
         let later = |a: Option<TimeNs>, b: Option<TimeNs>| a.max(b);
-        let earlier = |a: Option<TimeNs>, b: Option<TimeNs>| if a.is_some() && b.is_some() { a.min(b) } else { a.or(b) };
+        let earlier =
+            |a: Option<TimeNs>, b: Option<TimeNs>| if a.is_some() && b.is_some() { a.min(b) } else { a.or(b) };
         Window { from: later(self.from, bounds.first().copied()), to: earlier(self.to, bounds.last().copied()) }
     }
 }

@@ -6,14 +6,36 @@ use crate::store::segment::{Place, Window};
 use bytes::Bytes;
 use outside::Rng;
 use outside::sim::SimRng;
-use parsers::{Dataset, EventTime, Family, Field, FieldId, Flags, Level, Offset, TimeNs, TimeSource, Value, ZoneSource};
+use parsers::{
+    Dataset, EventTime, Family, Field, FieldId, Flags, Level, Offset, TimeNs, TimeSource, Value, ZoneSource,
+};
 use std::sync::Arc;
 use wire::{AgentId, ContinuesFrom, EventBody, EventId, Factors, StreamId};
 
 const BEGIN_NS: i64 = 1_764_000_000_000_000_000;
 const WORDS: &[&str] = &[
-    "error", "Timeout", "connection", "refused", "axis2Sender", "caféÄ", "8280", "41d4", "deadbeef", "x_y", "a", "ERROR",
-    "1234567", "20251125101112", "a716", "0a1b2c3d", "446655440000", "beef", "dead1beef", "\u{212a}elvin", "200", "{}",
+    "error",
+    "Timeout",
+    "connection",
+    "refused",
+    "axis2Sender",
+    "caféÄ",
+    "8280",
+    "41d4",
+    "deadbeef",
+    "x_y",
+    "a",
+    "ERROR",
+    "1234567",
+    "20251125101112",
+    "a716",
+    "0a1b2c3d",
+    "446655440000",
+    "beef",
+    "dead1beef",
+    "\u{212a}elvin",
+    "200",
+    "{}",
 ];
 const UUIDS: &[&str] = &[
     "550e8400-e29b-41d4-a716-446655440000",
@@ -24,10 +46,36 @@ const UUIDS: &[&str] = &[
 const SEPARATORS: &[&str] = &[" ", " ", " ", "-", ".", ": ", "=", "\n\tat ", "\n", "/", "\u{1}", "\u{2}", "…"];
 const LOGGERS: &[&str] = &["org.apache.synapse.Sender", "org.wso2.carbon.Core", "org.wso2.CARBON.Core", "X"];
 const FIELDS: &[&str] = &[
-    "log.level", "log.logger", "host.name", "log.file.name", "log.stream", "event.dataset", "wso2.tenant.id", "url.path",
-    "wso2.correlation_id", "error.type", "message", "error.stack_trace", "wso2.copy", "service.name", "service.type",
-    "http.response.status_code", "client.ip", "env", "@timestamp", "log.offset", "size", "lines", "wso2.continues",
-    "user.name", "nothing.at.all", "event.timezone", "wso2.log.family", "event.ingested", "wso2.app", "error.message",
+    "log.level",
+    "log.logger",
+    "host.name",
+    "log.file.name",
+    "log.stream",
+    "event.dataset",
+    "wso2.tenant.id",
+    "url.path",
+    "wso2.correlation_id",
+    "error.type",
+    "message",
+    "error.stack_trace",
+    "wso2.copy",
+    "service.name",
+    "service.type",
+    "http.response.status_code",
+    "client.ip",
+    "env",
+    "@timestamp",
+    "log.offset",
+    "size",
+    "lines",
+    "wso2.continues",
+    "user.name",
+    "nothing.at.all",
+    "event.timezone",
+    "wso2.log.family",
+    "event.ingested",
+    "wso2.app",
+    "error.message",
 ];
 
 /// Draws everything from one seed.
@@ -253,8 +301,12 @@ impl Maker {
             2 => self.one(UUIDS).to_owned(),
             3 => self.one(LOGGERS).to_lowercase(),
             4 => format!("/api/{}", self.0.below(500)),
-            5 => self.one(&["/health", "200", "-1234", "apim", "mi", "prod", "true", "info", "host-a", "java.lang.Timeout"]).to_owned(),
-            6 => self.one(&["audit.log", "0000000000000064", "100", "2025-11-24", "10.0.0.1", "wso2.carbon", "+05:30"]).to_owned(),
+            5 => self
+                .one(&["/health", "200", "-1234", "apim", "mi", "prod", "true", "info", "host-a", "java.lang.Timeout"])
+                .to_owned(),
+            6 => self
+                .one(&["audit.log", "0000000000000064", "100", "2025-11-24", "10.0.0.1", "wso2.carbon", "+05:30"])
+                .to_owned(),
             7 => format!("{} {}", self.one(WORDS), self.one(WORDS)),
             _ => format!("{}.{}", self.one(UUIDS), self.one(WORDS)),
         }
@@ -316,5 +368,8 @@ impl Maker {
 
 /// A query that every event must be looked at for.
 pub(super) fn unknown_to_any_index() -> Query {
-    Query::Clause(Clause { target: Target::Field("size".to_owned()), test: Test::Range { low: Some(("30".to_owned(), true)), high: None } })
+    Query::Clause(Clause {
+        target: Target::Field("size".to_owned()),
+        test: Test::Range { low: Some(("30".to_owned(), true)), high: None },
+    })
 }

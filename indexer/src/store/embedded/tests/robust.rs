@@ -3,7 +3,9 @@
 use super::{FOLDER, Maker, disk};
 use crate::query::{Matcher, Query};
 use crate::store::embedded::EmbeddedBuilder;
-use crate::store::segment::{Budget, FacetRequest, Order, Question, Row, Segment, SegmentBuilder, SegmentError, Window};
+use crate::store::segment::{
+    Budget, FacetRequest, Order, Question, Row, Segment, SegmentBuilder, SegmentError, Window,
+};
 use outside::Files;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -97,7 +99,8 @@ fn a_missing_or_cut_file_is_named() {
 fn a_full_disk_is_an_error_of_the_disk() {
     let (disk, files) = disk();
     disk.set_capacity(1000);
-    let error = EmbeddedBuilder::whole(1 << 20).build(&*files, Path::new(FOLDER), &Maker::new(5).events_of(100)).unwrap_err();
+    let error =
+        EmbeddedBuilder::whole(1 << 20).build(&*files, Path::new(FOLDER), &Maker::new(5).events_of(100)).unwrap_err();
     let SegmentError::Io { source, .. } = error else { panic!("{error}") };
     assert_eq!(source.kind(), std::io::ErrorKind::StorageFull);
 }
