@@ -58,6 +58,7 @@ impl Kind {
 
 /// One option.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(test), expect(dead_code, reason = "a test makes docs/configuration.md from every field"))]
 pub(crate) struct OptionSpec {
     /// Table of the file.
     pub(crate) table: &'static str,
