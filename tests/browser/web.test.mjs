@@ -13,7 +13,8 @@ import { missing, start } from './server.mjs';
 
 const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
-const WAIT_MS = 10_000;
+// Long, for machines that do much else meanwhile; nothing waits longer than it must.
+const WAIT_MS = 30_000;
 
 const reason = missing(CHROMIUM);
 if (reason) console.log(`SKIPPED the browser test: ${reason}`);
