@@ -1,7 +1,7 @@
 //! What the commands are told: flags first, then the configuration file, then defaults.
 //!
 //! One TOML file with the tables `[ship]` and `[serve]`; each command takes what concerns it, so that one file
-//! may serve both halves. Unknown keys and bad values are all reported together ([`file`]); the options,
+//! may serve both halves. Unknown keys and bad values are all reported together ([`mod@file`]); the options,
 //! their defaults and limits stand in one table ([`options`]).
 
 pub(crate) mod file;

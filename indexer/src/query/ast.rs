@@ -69,7 +69,7 @@ impl Query {
     /// in `zone`, rounded ones turned into the exact bounds they stand for.
     ///
     /// # Errors
-    /// For a time that cannot be read; never for what [`super::parse`] returned.
+    /// For a time that cannot be read; never for what [`super::parse()`] returned.
     pub fn resolve_times(&self, now: TimeNs, zone: &TimeZone) -> Result<Query, NotATime> {
         let all = |parts: &[Query]| -> Result<Vec<Query>, NotATime> {
             parts.iter().map(|part| part.resolve_times(now, zone)).collect()

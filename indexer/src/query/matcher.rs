@@ -80,7 +80,7 @@ impl Matcher {
     /// Makes a query ready. Times relative to `now` must have been resolved ([`Query::resolve_times`]).
     ///
     /// # Errors
-    /// See [`TestError`]; never for what [`super::parse`] returned.
+    /// See [`TestError`]; never for what [`super::parse()`] returned.
     pub fn new(query: &Query) -> Result<Matcher, TestError> {
         Ok(Matcher { root: Node::new(query)?, query: query.clone() })
     }

@@ -10,7 +10,7 @@
 //! log is opened anew as soon as it can be. After any other failure to write, nothing is answered any more until
 //! the process is started again.
 //!
-//! Which test plays which rule is said in [`tests`](mod@tests).
+//! Which test plays which rule is said in the module `tests`.
 
 mod api;
 mod build;

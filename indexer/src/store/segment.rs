@@ -1,7 +1,7 @@
 //! The seam between the store and what is inside a segment. Behind it: tantivy ([`super::embedded`]), or
 //! the naive one of the simulation.
 //!
-//! What a segment answers is defined once: as if [`Matcher::matches`] were run on each of its events. The
+//! What a segment answers is defined once: as if [`crate::query::Matcher::matches`] were run on each of its events. The
 //! provided methods are that definition; [`plain::PlainEvents`] is it on events in memory. An implementation
 //! may be faster, never different.
 

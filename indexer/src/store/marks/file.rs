@@ -39,7 +39,7 @@ pub(crate) fn write(marks: &Marks, position: Position) -> Vec<u8> {
     w.0
 }
 
-/// Reads what [`write`] made.
+/// Reads what [`write()`] made.
 pub(crate) fn read(body: Vec<u8>) -> Result<MarksFile, Unreadable> {
     let mut r = Reader(Bytes::from(body));
     let position = Position(r.number()?);
