@@ -46,6 +46,7 @@ pub(crate) fn start(settings: &Settings, flags: &Flags) -> anyhow::Result<Runnin
     let data = data_folder(settings, flags.data.as_ref());
     let listen = flags.listen.or_else(|| settings.address("serve", "listen"));
     let mut config = ServeConfig::new(data.clone(), listen.context("no address to listen on")?);
+    config.store.host_id = Some(rim::host_id(&rim::host_name()));
     config.store.retention_age = settings.duration("serve", "retention");
     let bytes = match settings.size("serve", "retention_bytes") {
         Some(bytes) => bytes,
