@@ -8,7 +8,7 @@ use indexer::store::snapshot::Snapshot;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use wire::{Answer, Fate, Message, Offset, Refusal, Request, StreamId, Verdict};
+use wire::{Answer, EventsPayload, Fate, Message, Offset, Refusal, Request, StreamId, Verdict};
 
 /// One event as far as the oracle cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +29,8 @@ pub(crate) struct Oracle {
     files: BTreeMap<StreamId, u128>,
     /// Largest mark any answer showed.
     acknowledged: BTreeMap<StreamId, u64>,
+    /// Where each event that was ever sent as closed begins and ends.
+    cut: BTreeMap<StreamId, BTreeMap<u64, u64>>,
     /// Ranges sent as dead, excluded or lost.
     declared: BTreeMap<StreamId, BTreeSet<(u64, u64)>>,
     /// Events of segments looked at before, by the segment's address; kept alive so that it is not reused.
@@ -45,10 +47,29 @@ impl Oracle {
     pub(crate) fn wiped(&mut self) {
         self.acknowledged.clear();
         self.declared.clear();
+        self.cut.clear();
+    }
+
+    /// The shipper's state is of an earlier time: it may cut events anew.
+    pub(crate) fn state_put_back(&mut self) {
+        self.cut.clear();
+    }
+
+    /// A stream that has a mark, its mark, and the number of bytes of its file.
+    pub(crate) fn any_open(&self, generations: &[Generation], draw: usize) -> Option<(StreamId, u64)> {
+        let open: Vec<_> = self.acknowledged.iter().filter(|(_, mark)| **mark > 0).collect();
+        let (stream, _) = open.get(draw % open.len().max(1))?;
+        let number = self.files.get(stream)?;
+        let file = generations.iter().find(|g| g.number == *number)?;
+        Some((**stream, file.content.len() as u64))
     }
 
     /// Notes what a request says.
-    pub(crate) fn sent(&mut self, request: &Request, counts: &mut Counts) {
+    ///
+    /// # Errors
+    /// When an event is cut otherwise than it was sent before: a cut that a shipper has sent must hold after each
+    /// restart (protocol rule 16).
+    pub(crate) fn sent(&mut self, request: &Request, counts: &mut Counts) -> Result<(), String> {
         for message in &request.messages {
             match message {
                 Message::Open(open) => {
@@ -56,7 +77,8 @@ impl Oracle {
                 }
                 Message::Ranges(ranges) => {
                     for range in &ranges.ranges {
-                        if matches!(range.fate, Fate::Events(_)) {
+                        if let Fate::Events(payload) = &range.fate {
+                            self.cut_as_before(ranges.stream, payload)?;
                             continue;
                         }
                         counts.hit(Hit::DeclaredLost);
@@ -67,6 +89,19 @@ impl Oracle {
                 _ => {}
             }
         }
+        Ok(())
+    }
+
+    fn cut_as_before(&mut self, stream: StreamId, payload: &EventsPayload) -> Result<(), String> {
+        let cut = self.cut.entry(stream).or_default();
+        for event in &payload.events {
+            let (from, to) = (event.offset.0, event.offset.0 + u64::from(event.size));
+            let before = *cut.entry(from).or_insert(to);
+            if before != to {
+                return Err(format!("stream {stream}: {from}..{before} was sent as an event, now {from}..{to}"));
+            }
+        }
+        Ok(())
     }
 
     /// Notes the marks that an answer shows; `streams` are those of the messages answered.

@@ -8,7 +8,7 @@ use shipper::{ShipperConfig, ShipperCore, ShipperInput, ShipperOutput, ShipperOu
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::AgentId;
+use wire::{AgentId, Epoch};
 
 const STATE: &str = "/state";
 
@@ -18,7 +18,8 @@ pub(crate) struct ShipperSide {
     running: Option<(ShipperCore, Arc<SimFiles>)>,
     /// Counts starts: tells the live shipper from those before it.
     pub(crate) process: u64,
-    pub(crate) agent: Option<AgentId>,
+    /// Agent and epoch of its last request.
+    pub(crate) speaks_as: Option<(AgentId, Epoch)>,
     /// The state folder as it once was, and how many streams were open then.
     copy: Option<(SimFolder, usize)>,
     clock: SimClock,
@@ -39,7 +40,7 @@ fn config() -> ShipperConfig {
 
 impl ShipperSide {
     pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng) -> ShipperSide {
-        ShipperSide { disk, running: None, process: 0, agent: None, copy: None, clock, rng }
+        ShipperSide { disk, running: None, process: 0, speaks_as: None, copy: None, clock, rng }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -88,7 +89,7 @@ impl ShipperSide {
         for output in outputs {
             match output {
                 ShipperOutput::Send { ticket, request } => {
-                    self.agent = Some(request.agent);
+                    self.speaks_as = Some((request.agent, request.epoch));
                     network.send(Sender { process: self.process, ticket }, request, counts);
                 }
                 ShipperOutput::Exit(_) => {
@@ -119,10 +120,10 @@ impl ShipperSide {
 
     /// Kills the shipper and puts the copy back, as a restore of the host's own disk would. Only while no stream
     /// was opened since: what a state folder never knew is a matter of claims by content.
-    pub(crate) fn put_state_back(&mut self, opened: usize, network: &mut Network, counts: &mut Counts) {
-        let Some((copy, known)) = &self.copy else { return };
+    pub(crate) fn put_state_back(&mut self, opened: usize, network: &mut Network, counts: &mut Counts) -> bool {
+        let Some((copy, known)) = &self.copy else { return false };
         if *known != opened {
-            return;
+            return false;
         }
         if network.in_flight(self.process) {
             counts.hit(Hit::ShipperKilledInFlight);
@@ -130,6 +131,7 @@ impl ShipperSide {
         counts.hit(Hit::ShipperStateOld);
         self.running = None;
         self.disk.replace_folder(Path::new(STATE), copy);
+        true
     }
 
     fn bury(&mut self, network: &mut Network, counts: &mut Counts) {

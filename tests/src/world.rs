@@ -6,19 +6,23 @@ use crate::oracle::Oracle;
 use crate::shipper_side::ShipperSide;
 use crate::store_side::{Heard, StoreSide};
 use crate::writer::{LOGS, Writer};
+use bytes::Bytes;
 use indexer::store::core::StoreInput;
 use outside::sim::{Fault, SimClock, SimDisk, SimRng};
+use parsers::{Dataset, Family, Flags, Level};
 use shipper::ShipperInput;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
-use wire::{Message, StreamId};
+use wire::{EventBody, EventsPayload, Fate, Message, Offset, Range, Ranges, Request, StreamId};
 
 /// 2026-11-25T10:00:00Z.
 const START_NS: i64 = 1_795_600_800_000_000_000;
 const DISK_BYTES: u64 = 16 << 20;
+/// Ticket of requests that nobody waits for.
+const PROBE: u64 = u64::MAX;
 const CALM_ROUNDS: u32 = 3_000;
 
 /// How a run is made.
@@ -60,6 +64,8 @@ struct World {
     store: StoreSide,
     oracle: Oracle,
     counts: Counts,
+    /// What the oracle said of a request; looked at after the step.
+    failure: Option<String>,
     /// Streams of the messages of each request at the store.
     streams: BTreeMap<u64, Vec<Option<StreamId>>>,
 }
@@ -107,6 +113,7 @@ impl World {
             store: StoreSide::new(data, clock.clone(), draw(6)),
             oracle: Oracle::default(),
             counts: Counts::default(),
+            failure: None,
             streams: BTreeMap::new(),
             clock,
             rng,
@@ -132,10 +139,11 @@ impl World {
                 self.streams.clear();
             }
             98 => self.trouble(),
-            _ => match self.rng.below(14) {
+            _ => match self.rng.below(18) {
                 0 => self.wipe_store(),
                 1..5 => self.shipper.copy_state(self.oracle.opened()),
-                5..9 => self.shipper.put_state_back(self.oracle.opened(), &mut self.network, &mut self.counts),
+                5..9 => self.put_state_back(),
+                9..13 => self.probe(),
                 _ => self.ask_to_stop(),
             },
         }
@@ -173,7 +181,9 @@ impl World {
         let before = self.network.requests.len();
         self.shipper.step(input, &mut self.network, &mut self.counts);
         for envelope in &self.network.requests[before.min(self.network.requests.len())..] {
-            self.oracle.sent(&envelope.request, &mut self.counts);
+            if let Err(failure) = self.oracle.sent(&envelope.request, &mut self.counts) {
+                self.failure.get_or_insert(failure);
+            }
         }
     }
 
@@ -220,7 +230,7 @@ impl World {
 
     fn trouble(&mut self) {
         match self.rng.below(6) {
-            0 => self.store.disk.set_capacity(self.store.disk.used() + self.rng.below(3_000)),
+            0 => self.store.disk.set_capacity(self.store.disk.used() + self.rng.below(2_000)),
             1 => self.shipper.disk.set_capacity(self.shipper.disk.used() + self.rng.below(300)),
             2 => self.store.disk.fail_syncs(1),
             _ => self.end_of_trouble(),
@@ -241,6 +251,26 @@ impl World {
         self.oracle.wiped();
     }
 
+    fn put_state_back(&mut self) {
+        if self.shipper.put_state_back(self.oracle.opened(), &mut self.network, &mut self.counts) {
+            self.oracle.state_put_back();
+        }
+    }
+
+    /// A sender in the shipper's name that breaks the rules: behind the mark, or over it. It must be refused.
+    fn probe(&mut self) {
+        let draw = self.rng.below(1 << 20) as usize;
+        let Some((stream, len)) = self.oracle.any_open(&self.writer.generations, draw) else { return };
+        let Some((agent, epoch)) = self.shipper.speaks_as else { return };
+        if !self.store.is_up() {
+            return;
+        }
+        let (from, to) = if draw.is_multiple_of(2) { (len + 1_000, len + 1_010) } else { (0, len + 1_000) };
+        let request = Request { agent, epoch, messages: vec![Message::Ranges(one_event(stream, from, to))] };
+        let heard = self.store.request(PROBE, request, &mut self.network, &mut self.counts);
+        self.hear(heard);
+    }
+
     fn ask_to_stop(&mut self) {
         if self.shipper.is_up() && self.rng.one_in(3) {
             self.counts.hit(Hit::ShipperShutdown);
@@ -249,9 +279,8 @@ impl World {
     }
 
     fn check(&mut self) -> Result<(), String> {
-        // Cuts are journaled before they are sent: only a state folder that was put back can have lost one.
-        if self.counts.of(Hit::Straddles) > 0 && self.counts.of(Hit::ShipperStateOld) == 0 {
-            return Err("an event straddles the mark although the shipper's state was never put back".to_owned());
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
         }
         match self.store.snapshot() {
             Some(cell) => self.oracle.check(&cell.get(), &self.writer.generations, &mut self.counts),
@@ -313,4 +342,27 @@ fn stream_of(message: &Message) -> Option<StreamId> {
         Message::Gone(stream) => Some(*stream),
         Message::Hello(_) | Message::Ledger(_) => None,
     }
+}
+
+/// Ranges of one made-up event.
+fn one_event(stream: StreamId, from: u64, to: u64) -> Ranges {
+    let bytes = vec![b'x'; (to - from) as usize];
+    let size = bytes.len() as u32;
+    let event = EventBody {
+        offset: Offset(from),
+        size,
+        len: size,
+        lines: 1,
+        head_hash: 0,
+        family: Family::None,
+        dataset: Dataset::Other,
+        level: Level::Unknown,
+        time: None,
+        flags: Flags::default(),
+        continues: None,
+        fields: Vec::new(),
+    };
+    let fate = Fate::Events(EventsPayload { bytes: bytes.into(), events: vec![event] });
+    let to = Some(Offset(to));
+    Ranges { stream, ranges: vec![Range { from: Offset(from), to, fate, context: Bytes::new(), anchors: Vec::new() }] }
 }
