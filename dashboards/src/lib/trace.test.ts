@@ -35,6 +35,11 @@ test('a cause of framework frames alone shows its first one', () => {
   expect(cause?.parts.map((p) => p.kind)).toEqual(['frame', 'note']);
 });
 
+test('the frame that the server names is shown, whose ever it is', () => {
+  const { blocks } = parseTrace('a.b.CException: x\n\tat java.util.A.b(A.java:1)\n\tat org.wso2.carbon.X.y(X.java:2)\n\tat java.util.B.c(B.java:3)\n', 'org.wso2.carbon.X.y(X.java:2)');
+  expect(blocks[0]?.parts.map((p) => p.kind)).toEqual(['fold', 'frame', 'fold']);
+});
+
 test('no frames, no head, rubbish: nothing is lost', () => {
   expect(parseTrace('java.lang.OutOfMemoryError: Java heap space').blocks).toHaveLength(1);
   expect(parseTrace('\tat a.b.C.d(C.java:1)\nnot a frame').blocks[0]?.parts.map((p) => p.kind)).toEqual(['frame', 'note']);

@@ -46,7 +46,9 @@ export function isOwn(call: string): boolean {
   return !FRAMEWORK.some((prefix) => call.startsWith(prefix));
 }
 
-export function parseTrace(source: string): Trace {
+/** `shown` is the frame that the server holds for the telling one: it is never folded. */
+export function parseTrace(source: string, shown = ''): Trace {
+  const telling = shown.replace(/^at\s+/, '').trim();
   const blocks: Block[] = [];
   let lines: (Frame | string)[] = [];
   let head: { lead: string; type: string; message: string } | null = null;
@@ -59,7 +61,7 @@ export function parseTrace(source: string): Trace {
     if (frame) {
       head ??= { lead: '', type: '', message: '' };
       const call = frame[1] ?? '';
-      lines.push({ text: line.trim(), call, place: frame[2] ?? '', own: isOwn(call) });
+      lines.push({ text: line.trim(), call, place: frame[2] ?? '', own: isOwn(call) || (telling !== '' && line.includes(telling)) });
       continue;
     }
     if (!line.trim()) continue;
