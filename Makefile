@@ -15,8 +15,8 @@ lint:
 
 # End-to-end figures of this machine; written to docs/benchmarks.md with WRITE=1.
 bench:
-	@exec scripts/bench
+	@WRITE='$(WRITE)' BYTES='$(or $(BYTES),1GiB)' exec scripts/bench
 
 # The simulation at length: a million runs.
 soak:
-	@exec scripts/soak
+	@RUNS='$(or $(RUNS),1000000)' exec scripts/soak
