@@ -116,6 +116,10 @@ impl SegmentBuilder for EmbeddedBuilder {
     }
 
     fn open(&self, files: &dyn Files, folder: &Path, meta: &SegmentMeta) -> Result<Arc<dyn Segment>, SegmentError> {
+        if meta.format != FORMAT {
+            let reason = format!("it is of the form `{}`, expected `{FORMAT}`", meta.format);
+            return Err(container::corrupt(folder, &reason));
+        }
         let [file] = meta.files.as_slice() else {
             return Err(container::corrupt(folder, &format!("it should have one file, not {}", meta.files.len())));
         };

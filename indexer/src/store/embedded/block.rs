@@ -372,3 +372,52 @@ fn starts(
     }
     Some(all)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shapes() -> Vec<Shape> {
+        let shape = Shape {
+            family: 3,
+            dataset: 1,
+            level: 3,
+            flags: 0,
+            time: None,
+            continues: 1,
+            head_hash: HeadHash::Kept,
+            plain_size: false,
+            one_line: false,
+            fields: vec![(1, FieldShape::Span), (2, FieldShape::Literal), (3, FieldShape::Int)],
+        };
+        vec![shape.clone(), Shape { continues: 0, fields: Vec::new(), ..shape }]
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_inside_never_panic(events in 0u64..6, lists in prop::collection::vec(prop::collection::vec(0u8..20, 0..40), 7), texts: Vec<u8>) {
+            let mut inside = Vec::new();
+            varint::put(&mut inside, events);
+            lists.iter().for_each(|list| varint::put_bytes(&mut inside, list));
+            inside.extend_from_slice(&texts);
+            if let Some(block) = Block::read(inside, &shapes()) {
+                for index in 0..7 {
+                    let info = Arc::new(StreamInfo {
+                        stream: StreamId(1),
+                        agent: wire::AgentId::default(),
+                        host_id: String::new(),
+                        host_name: String::new(),
+                        factors: wire::Factors::default(),
+                    });
+                    block.event(index, Beside { info, offset: Offset(1), time: TimeNs(1), uuids: vec![[1; 16]] }, &shapes());
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_never_panic(bytes: Vec<u8>) {
+            prop_assert!(Block::open(&bytes, &shapes()).is_err());
+        }
+    }
+}

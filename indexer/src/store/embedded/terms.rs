@@ -17,7 +17,7 @@ use tantivy::index::InvertedIndexReader;
 use tantivy::indexer::SingleSegmentIndexWriter;
 use tantivy::postings::{SegmentPostings, TermInfo};
 use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
-use tantivy::store::Compressor;
+use tantivy::store::{Compressor, ZstdCompressor};
 use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use tantivy::{Index, IndexSettings, TantivyDocument, TantivyError};
 
@@ -44,7 +44,8 @@ impl TermsWriter {
         let mut schema = Schema::builder();
         let field = schema.add_text_field("words", TextOptions::default().set_indexing_options(indexing));
         let settings = IndexSettings {
-            docstore_compression: Compressor::None,
+            // It holds nothing, but that per row.
+            docstore_compression: Compressor::Zstd(ZstdCompressor::default()),
             docstore_compress_dedicated_thread: false,
             ..IndexSettings::default()
         };
