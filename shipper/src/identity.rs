@@ -69,6 +69,15 @@ pub fn plain_name(file_name: &str) -> String {
     }
 }
 
+/// Product by the folder it is installed in: `/opt/wso2am-4.5.0/repository/logs/wso2carbon.log` is `wso2am`.
+pub(crate) fn product_of(path: &Path) -> Option<String> {
+    let parts = path.parent()?.components().rev();
+    let mut names = parts.filter_map(|part| part.as_os_str().to_str()?.strip_prefix("wso2"));
+    let rest = names.find(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))?;
+    let short = rest.split_once('-').map_or(rest, |(short, _)| short);
+    short.bytes().all(|b| b.is_ascii_lowercase()).then(|| format!("wso2{short}"))
+}
+
 /// Whether the name carries a date or an index, as rotated files do.
 pub(crate) fn is_dated(file_name: &str) -> bool {
     let mut without_index = file_name.to_owned();
@@ -194,6 +203,16 @@ pub(crate) fn name_of(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_product_is_told_by_its_folder() {
+        let of = |path: &str| product_of(Path::new(path));
+        assert_eq!(of("/opt/wso2am-4.5.0/repository/logs/wso2carbon.log").as_deref(), Some("wso2am"));
+        assert_eq!(of("/opt/wso2/wso2is-7.0.0/repository/logs/audit.log").as_deref(), Some("wso2is"));
+        assert_eq!(of("/home/wso2carbon/wso2mi-4.4.0/repository/logs/a.log").as_deref(), Some("wso2mi"));
+        assert_eq!(of("/var/log/wso2carbon.log"), None);
+        assert_eq!(of("/opt/wso2/logs/wso2carbon.log"), None);
+    }
 
     #[test]
     fn names_lose_date_and_index() {

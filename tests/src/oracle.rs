@@ -167,7 +167,7 @@ impl Oracle {
                 return Err(format!("still provisional at the end: {event:?}"));
             }
             let reached = self.covered_to(generation.number, events);
-            if reached < generation.content.len() as u64 {
+            if reached < generation.due() {
                 return Err(format!(
                     "file {} ({}, removed: {}): {} bytes were written, covered only up to {reached}: {}",
                     generation.number,
@@ -192,7 +192,7 @@ impl Oracle {
                 .collect();
             let reached = streams.iter().filter_map(|stream| self.acknowledged.get(stream)).max().copied();
             let unseen = generation.removed && streams.is_empty();
-            unseen || reached.unwrap_or_default() >= generation.content.len() as u64
+            unseen || reached.unwrap_or_default() >= generation.due()
         })
     }
 

@@ -17,7 +17,17 @@ pub(crate) struct Generation {
     pub(crate) number: u128,
     pub(crate) name: &'static str,
     pub(crate) content: Vec<u8>,
+    /// Bytes written while it was the live file; what a stale writer added came later.
+    pub(crate) live_len: usize,
     pub(crate) removed: bool,
+}
+
+impl Generation {
+    /// Bytes that must be accounted for. What a stale writer adds to an ended file that is then removed can be
+    /// seen by a shipper that dies before its next checkpoint, and by nobody after it.
+    pub(crate) fn due(&self) -> u64 {
+        if self.removed { self.live_len as u64 } else { self.content.len() as u64 }
+    }
 }
 
 /// The writer of one file name.
@@ -118,12 +128,13 @@ impl Writer {
         self.disk.append(&path, bytes);
         if !self.appenders[which].live {
             let number = self.disk.process().metadata(&path).expect("just written").id.number;
-            self.generations.push(Generation { number, name, content: Vec::new(), removed: false });
+            self.generations.push(Generation { number, name, content: Vec::new(), live_len: 0, removed: false });
             self.appenders[which].stack.insert(0, self.generations.len() - 1);
             self.appenders[which].live = true;
         }
-        let generation = self.appenders[which].stack[0];
-        self.generations[generation].content.extend_from_slice(bytes);
+        let generation = &mut self.generations[self.appenders[which].stack[0]];
+        generation.content.extend_from_slice(bytes);
+        generation.live_len = generation.content.len();
     }
 
     /// Renames a live file away, the older ones further.

@@ -124,6 +124,8 @@ impl Files for RealFiles {
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
+        // What stands above a relative path of one part is the empty path: the working folder.
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         fs::File::open(path)?.sync_all()
     }
 
@@ -191,6 +193,11 @@ mod tests {
         drop(held);
         RealFiles.lock(&path).unwrap();
         RealFiles.remove_folder_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn the_folder_above_a_relative_path_is_synced() {
+        RealFiles.sync_folder(Path::new("data").parent().unwrap()).unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use super::{ShipperCore, ShipperOutput, Ticket};
 use crate::batch::{InFlight, Wiring};
 use crate::config::Timing;
+use crate::identity::product_of;
 use crate::kept::{Loss, Phase};
 use crate::status::Link;
 use crate::stream::{Naming, Opened, Stream};
@@ -315,7 +316,7 @@ impl ShipperCore {
             head_len: kept.head.len,
             head_hash: kept.head.hash,
             predecessor: kept.predecessor,
-            product: self.config.product.clone(),
+            product: self.config.product.clone().or_else(|| product_of(&kept.first_path)),
             service: self.config.service.clone(),
             labels: self.config.labels.clone(),
         };
