@@ -137,7 +137,11 @@ async fn bulk(arguments: &Arguments, facts: Facts, table: &mut Table) -> anyhow:
     let (data, state) = (arguments.folder.join("data"), arguments.folder.join("state"));
     let (data, state) = (data.display().to_string(), state.display().to_string());
     let corpus = arguments.folder.join("corpus").display().to_string();
-    let serve = ["serve", "--data", &data, "--listen", "127.0.0.1:0"];
+    // The corpus has dates of its own, older than what is kept by default.
+    let config = arguments.folder.join("serve.toml");
+    fs::write(&config, "[serve]\nretention = \"36500d\"\n")?;
+    let config = config.display().to_string();
+    let serve = ["serve", "--config", &config, "--data", &data, "--listen", "127.0.0.1:0"];
     let (server, url) = Process::start_server(program, &serve)?;
     let started = Instant::now();
     let since = ["--since", "36500d", "--until-idle"];

@@ -60,7 +60,10 @@ impl ShipperCore {
                 (Part::Hello, Verdict::Hello(hello)) => self.welcomed(hello, answer.incarnation),
                 (Part::Hello, Verdict::Refused(refusal)) => self.refused(None, refusal),
                 (Part::Open(id), Verdict::Open(state)) => self.mark_told(id, &state),
-                (Part::Ranges(id), Verdict::Ranges { mark, covered, .. }) => self.ranges_taken(id, mark, covered),
+                (Part::Ranges(id), Verdict::Ranges { mark, covered, expired }) => {
+                    self.ranges_taken(id, mark, covered);
+                    self.tell_of_expired(id, expired);
+                }
                 (Part::Provisional(id, offset, size), Verdict::Provisional { .. }) => {
                     if let Some(stream) = self.streams.get_mut(&id) {
                         // Passed over: it comes again when it grows, when the mark moves, or closed.
@@ -230,6 +233,15 @@ impl ShipperCore {
             stream.kept.phase = Phase::Gone;
             stream.let_go();
             self.journal_stream(id);
+        }
+    }
+
+    /// Events that were too old to be kept: without a word, a folder of old logs would just look empty.
+    fn tell_of_expired(&mut self, id: StreamId, expired: u64) {
+        let path = self.streams.get(&id).map(|stream| stream.kept.path.display().to_string());
+        if let Some(path) = path.filter(|_| expired > 0) {
+            let text = format!("`{path}` has events older than the indexer's retention; these are not kept");
+            self.notice(Importance::Warn, text);
         }
     }
 
