@@ -172,7 +172,7 @@ async fn bulk(arguments: &Arguments, facts: Facts, table: &mut Table) -> anyhow:
     table.row(
         "bytes on disk / raw",
         format!("{:.3}", disk as f64 / facts.bytes as f64),
-        &format!("{:.0} MB", disk as f64 / 1e6),
+        &format!("{:.0} MB, with the log of newest lines (up to 256 MB)", disk as f64 / 1e6),
     );
     let (server, url) = Process::start_server(program, &serve)?;
     questions(&url, table).await?;
