@@ -12,6 +12,7 @@ mod explain;
 mod family;
 mod field;
 mod fields;
+mod file_name;
 mod framing;
 mod head;
 mod heads;
@@ -29,5 +30,6 @@ pub use event::{Continues, Event, EventTime, Flags, Level, Offset, TimeNs, TimeS
 pub use explain::explain;
 pub use family::{Dataset, Family};
 pub use field::{Field, FieldId, Value};
+pub use file_name::{is_dated, plain_name};
 pub use framing::Lines;
 pub use parser::{Cut, Parser};

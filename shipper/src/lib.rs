@@ -24,6 +24,5 @@ pub use core::{
     Ticket,
 };
 pub use forward::{AnswerTo, Forward, ForwardError, HttpForward};
-pub use identity::plain_name;
 pub use run::{Handle, Running, STATUS_FILE, start};
 pub use status::{FileStatus, Link, Progress, Status};

@@ -3,7 +3,9 @@
 use crate::out::Out;
 use crate::rim;
 use anyhow::Context as _;
-use parsers::{Context, Cut, Event, FieldId, FileFacts, Input, InputAt, Offset, Parser, Value, Zone, ZoneSource};
+use parsers::{
+    Context, Cut, Event, FieldId, FileFacts, Input, InputAt, Offset, Parser, Value, Zone, ZoneSource, plain_name,
+};
 use serde_json::{Map, Value as Json, json};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -75,9 +77,7 @@ fn file(arguments: &Arguments, path: &Path, out: &mut Out) -> anyhow::Result<()>
 
 fn facts(path: &Path) -> FileFacts {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    #[cfg(feature = "shipper")]
-    let name = shipper::plain_name(&name);
-    FileFacts { name, family: None }
+    FileFacts { name: plain_name(&name), family: None }
 }
 
 fn zone(arguments: &Arguments) -> Zone {

@@ -2,13 +2,13 @@
 
 use super::scan::{Found, group};
 use super::{Importance, ShipperCore};
-use crate::identity::{has_first_line, is_dated, name_of, plain_name, read_first, stream_id};
+use crate::identity::{has_first_line, name_of, read_first, stream_id};
 use crate::kept::{Anchors, Head, Kept, Loss, Phase};
 use crate::records::Entry;
 use crate::stream::{Naming, Stream};
 use crate::tail::anchor_fits;
 use outside::{File, Metadata, OpenMode};
-use parsers::{Context, Offset};
+use parsers::{Context, Offset, is_dated, plain_name};
 use std::collections::BTreeSet;
 use std::path::Path;
 use wire::{Anchor, LedgerSum, StreamId};

@@ -1,12 +1,12 @@
 //! Finding files: listing of folders, and what became of the names that streams had.
 
 use super::{Importance, ShipperCore, ShipperOutput};
-use crate::identity::{fits_any, is_dated, is_followed, name_of, plain_name};
+use crate::identity::{fits_any, is_followed, name_of};
 use crate::kept::{Loss, Phase};
 use crate::records::Entry;
 use crate::stream::Naming;
 use outside::{FileId, Kind, Metadata};
-use parsers::Zone;
+use parsers::{Zone, is_dated, plain_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};

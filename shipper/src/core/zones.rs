@@ -2,10 +2,10 @@
 //! (protocol rules 11 and 12).
 
 use super::ShipperCore;
-use crate::identity::{name_of, plain_name};
+use crate::identity::name_of;
 use crate::records::Entry;
 use outside::{File, OpenMode};
-use parsers::{Context, FileFacts, Input, InputAt, Offset, Parser, Zone, ZoneSource};
+use parsers::{Context, FileFacts, Input, InputAt, Offset, Parser, Zone, ZoneSource, plain_name};
 use std::path::{Path, PathBuf};
 use wire::StreamId;
 
