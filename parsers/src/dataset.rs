@@ -18,10 +18,15 @@ pub(crate) fn of_name(name: &str) -> Option<Dataset> {
         () if has("trace") || has("tracing") || has("telemetry") => Dataset::Trace,
         () if has("error") || name == "warn.log" => Dataset::Error,
         () if has("-service") => Dataset::Service,
-        () if name == "api.log" || has("-api.") || has("mi-api") || has("ei-api") => Dataset::Api,
+        () if name == "api.log" || has("botdetected") || has("-api.") || has("mi-api") || has("ei-api") => Dataset::Api,
+        () if has("delete-event") => Dataset::Audit,
+        () if has("diagnostics-tool") => Dataset::Other,
+        () if has("diagnostics") => Dataset::Correlation,
         () if has("transaction") || name.starts_with("tm.") || name.starts_with("tm-") => Dataset::Transaction,
         () if has("patches") => Dataset::Patches,
-        () if has("console") || has("stdout") || has("nohup") || name == "wso2.out" => Dataset::Console,
+        () if has("console") || has("stdout") || name == "wrapper.log" || has("nohup") || name == "wso2.out" => {
+            Dataset::Console
+        }
         () if name.starts_with("gc") || name.starts_with("hs_err") || has("threaddump") || has("thread-dump") => {
             Dataset::Jvm
         }
@@ -109,6 +114,10 @@ mod tests {
             ("tm.out", Dataset::Transaction),
             ("transaction.log", Dataset::Transaction),
             ("patches.log", Dataset::Patches),
+            ("wso2-BotDetectedData.log", Dataset::Api),
+            ("delete-event.log", Dataset::Audit),
+            ("diagnostics.log", Dataset::Correlation),
+            ("wrapper.log", Dataset::Console),
             ("1650000000000.log", Dataset::Osgi),
             ("gc.log", Dataset::Jvm),
         ] {

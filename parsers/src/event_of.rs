@@ -1,6 +1,6 @@
 //! From a framed piece to an event: which fields it has, when it happened, what it leaves for the next one.
 
-use crate::fields::{Fields, access, audit, banner, carbon, correlation, objects, osgi, trimmed};
+use crate::fields::{Fields, access, audit, banner, carbon, correlation, objects, osgi, text, trimmed};
 use crate::framing::Piece;
 use crate::head::Head;
 use crate::span::Span;
@@ -79,7 +79,7 @@ impl Maker {
         let head = piece.head.as_ref();
         let dataset = self.dataset.unwrap_or_else(|| dataset::of_event(head, bytes));
         let told = match piece.wrapper {
-            Wrapper::None => self.fill(head, piece.lines, dataset, bytes),
+            Wrapper::None => self.fill(piece, dataset, bytes),
             wrapper => self.fill_wrapped(wrapper, piece, dataset, bytes),
         };
         let own = self.time(head, told.payload, context);
@@ -112,11 +112,12 @@ impl Maker {
         self.times.of_stamp(&head?.stamp, context)
     }
 
-    fn fill(&mut self, head: Option<&Head>, lines: u32, dataset: Dataset, bytes: &[u8]) -> Told {
+    fn fill(&mut self, piece: &Piece, dataset: Dataset, bytes: &[u8]) -> Told {
         let fields = &mut self.fields;
-        let Some(head) = head else {
+        let Some(head) = &piece.head else {
+            let (level, payload) = if piece.continues { Default::default() } else { text::looks(bytes) };
             fields.span(FieldId::MESSAGE, trimmed(bytes, 0, bytes.len()));
-            return Told::default();
+            return Told { level, payload, zone: None };
         };
         match head.family {
             Family::AccessPt | Family::AccessTc => {
@@ -135,7 +136,7 @@ impl Maker {
             }
             Family::Logfmt => Told { level: objects::logfmt(bytes, fields), ..Told::default() },
             _ => {
-                let (level, message): (Level, Span) = carbon::fill(head, lines, bytes, fields);
+                let (level, message): (Level, Span) = carbon::fill(head, piece.lines, bytes, fields);
                 let payload = content(head, dataset, message, bytes, fields);
                 // Only one logger in a thousand prints the banner; its name's last letter says so cheaply.
                 let banner = head.logger.of(bytes).last() == Some(&b'r');
@@ -152,8 +153,11 @@ impl Maker {
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             wrapper.unwrap_into(line, &mut inside);
         }
-        let told = self.fill(piece.head.as_ref(), piece.lines, dataset, &inside);
+        let mut told = self.fill(piece, dataset, &inside);
         let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |i| i + 1);
+        if told.payload.is_none() && piece.head.as_ref().is_none_or(|h| !h.stamp.valid) {
+            told.payload = wrapper.time(&bytes[..first]);
+        }
         let skip = wrapper.slice_of(&bytes[..first]);
         self.fields.unwrapped(&inside, skip.map(|skip| (skip, first - skip)));
         self.inside = inside;
@@ -165,7 +169,7 @@ impl Maker {
 fn content(head: &Head, dataset: Dataset, message: Span, bytes: &[u8], fields: &mut Fields) -> Option<Stamp> {
     let logger = head.logger.of(bytes);
     match head.family {
-        Family::Corr => correlation::fill(message, bytes, fields),
+        Family::Corr => return correlation::fill(message, bytes, fields),
         Family::Gwtrace | Family::MiMetric => match dataset {
             Dataset::Metrics | Dataset::Analytics => return objects::analytics(message, bytes, fields),
             _ if memchr::memmem::find(message.of(bytes), b"ANALYTICS_DATA {").is_some() => {
@@ -173,7 +177,7 @@ fn content(head: &Head, dataset: Dataset, message: Span, bytes: &[u8], fields: &
             }
             _ => {}
         },
-        _ if dataset == Dataset::Audit || logger == b"AUDIT_LOG" => audit::fill(message, bytes, fields),
+        _ if dataset == Dataset::Audit || logger == b"AUDIT_LOG" => return audit::fill(message, bytes, fields),
         _ if logger == b"API_LOG" => objects::api_log(message, bytes, fields),
         _ => match logger.last() {
             // `…CarbonCoreActivator`, `…StartupFinalizerServiceComponent`, `…CarbonServerManager`

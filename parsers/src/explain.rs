@@ -22,6 +22,7 @@ pub fn explain(facts: &FileFacts, line: &[u8]) -> String {
         Wrapper::Compose => "inside a docker-compose prefix, ",
         Wrapper::Cri => "inside a CRI prefix, ",
         Wrapper::DockerJson => "inside Docker's JSON object, ",
+        Wrapper::Service => "inside the service wrapper's columns, ",
         Wrapper::Ansi => "without its colours, ",
     };
     match head::recognise_in(inside, fixed) {

@@ -123,4 +123,12 @@ fields! {
     70 JAVA_VERSION "wso2.java.version",
     71 LOCALE "wso2.locale",
     72 TIMEZONE "event.timezone",
+    73 API_ID "wso2.api.id",
+    74 API_APPLICATION_ID "wso2.api.application_id",
+    75 API_REQUEST_LATENCY "wso2.api.request_mediation_latency_ms",
+    76 API_RESPONSE_LATENCY "wso2.api.response_mediation_latency_ms",
+    77 API_CACHE_HIT "wso2.api.response_cache_hit",
+    78 AUDIT_INITIATOR_TYPE "wso2.audit.initiator_type",
+    79 COMPONENT "wso2.component",
+    80 ERROR_SUPPRESSED "wso2.error.suppressed",
 }

@@ -10,6 +10,8 @@ pub(crate) mod group;
 pub(crate) mod json;
 pub(crate) mod objects;
 pub(crate) mod osgi;
+pub(crate) mod text;
+pub(crate) mod thrown;
 
 use crate::span::Span;
 use crate::{Field, FieldId, Value};
@@ -65,12 +67,9 @@ impl Fields {
         }
     }
 
-    /// The error group, if there is one.
-    pub(crate) fn group(&self) -> Option<&str> {
-        self.list.iter().find(|f| f.id == FieldId::ERROR_GROUP).and_then(|f| match &f.value {
-            Value::Literal(text) => Some(&**text),
-            Value::Span { .. } | Value::Int(_) => None,
-        })
+    /// Whether the event has a field of that name already.
+    pub(crate) fn has(&self, id: FieldId) -> bool {
+        self.list.iter().any(|f| f.id == id)
     }
 
     pub(crate) fn int(&mut self, id: FieldId, value: i64) {

@@ -9,7 +9,7 @@
 
 use crate::head::{self, Fixed, Head, WINDOW};
 use crate::wrapper::{self, Wrapper};
-use crate::{Context, Family, Flags, heads};
+use crate::{Context, Family, FileFacts, Flags, heads};
 
 /// The largest event (protocol rule 15).
 pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -71,8 +71,8 @@ pub(crate) struct Framer {
     lines: u32,
     /// Set once the first line is decided; it may still have to be taken in (`line` is 0 until then).
     first: Option<First>,
-    /// The family that configuration fixes the file to.
-    configured: Option<Family>,
+    /// Which heads the file has, when something else than its bytes tells.
+    given: Option<Fixed>,
 }
 
 /// What the first line of the open event is.
@@ -86,8 +86,26 @@ struct First {
 }
 
 impl Framer {
-    pub(crate) fn new(configured: Option<Family>) -> Framer {
-        Framer { line: 0, searched: 0, known_end: 0, lines: 0, first: None, configured }
+    pub(crate) fn new(facts: &FileFacts) -> Framer {
+        let document = facts.name.starts_with("hs_err").then_some(Fixed::Document);
+        Framer::begin(facts.family.map(Fixed::Configured).or(document))
+    }
+
+    /// With no event open.
+    fn begin(given: Option<Fixed>) -> Framer {
+        Framer { line: 0, searched: 0, known_end: 0, lines: 0, first: None, given }
+    }
+
+    /// Whether `line` was printed by another program than the open event: both write through one tool that names
+    /// them, and its lines come as they come.
+    fn is_of_another(&self, first: &First, look: &Look, line: &[u8], bytes: &[u8]) -> bool {
+        let wrapper = first.wrapper;
+        if wrapper == Wrapper::None || wrapper != look.wrapper {
+            return false;
+        }
+        let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+        let (ours, its) = (wrapper.channel(&bytes[..end]), wrapper.channel(line));
+        !ours.is_empty() && !its.is_empty() && ours != its
     }
 
     /// The next piece of `buffer[start..]` that is complete. `cut` is a place in `buffer` after `start`.
@@ -97,7 +115,7 @@ impl Framer {
         let bytes = cut.map_or(bytes, |c| &bytes[..c]);
         if self.searched.max(self.known_end) > bytes.len() {
             // A cut behind what was already looked at: begin the event again.
-            *self = Framer::new(self.configured);
+            *self = Framer::begin(self.given);
         }
         loop {
             let newline = match self.known_end {
@@ -136,10 +154,11 @@ impl Framer {
             return self.take_in(bytes, end, first.rule);
         }
         let look = Look::at(line, fixed);
-        if look.head.is_some() || first.rule == Lines::Joined && !look.joins {
+        let ends = look.head.is_some() || first.rule == Lines::Joined && !look.joins;
+        if ends || self.is_of_another(&first, &look, line, bytes) {
             let size = self.line;
             let piece = self.close(bytes, size, End::Closed);
-            self.first = Some(First::of_look(look, first.lock));
+            self.first = Some(First::of_look(look, first.lock, line));
             match bytes[end - 1] {
                 b'\n' => self.known_end = end - size,
                 _ => self.searched = end - size,
@@ -153,8 +172,8 @@ impl Framer {
     fn fixed(&self, context: &Context) -> Fixed {
         let lock = self.first.as_ref().map_or(context.lock, |f| f.lock);
         let head = context.head_seen || self.first.is_some_and(|f| f.head.is_some());
-        match (self.configured, lock) {
-            (Some(family), _) => Fixed::Configured(family),
+        match (self.given, lock) {
+            (Some(given), _) => given,
             (None, Some(family)) => Fixed::Content(family),
             (None, None) if head => Fixed::No,
             (None, None) => Fixed::Open,
@@ -196,7 +215,7 @@ impl Framer {
             end,
             flags: Flags::default(),
         };
-        *self = Framer::new(self.configured);
+        *self = Framer::begin(self.given);
         piece
     }
 
@@ -248,9 +267,12 @@ impl First {
         }
         let look = Look::at(line, fixed);
         if look.head.is_some() {
-            return First::of_look(look, context.lock);
+            return First::of_look(look, context.lock, line);
         }
         text.wrapper = look.wrapper;
+        if fixed == Fixed::Document {
+            text.rule = Lines::All;
+        }
         let after_cut = context.cut.is_some() || context.after_generation;
         match context.cut_lines {
             Lines::All if after_cut => First { rule: Lines::All, continues: true, ..text },
@@ -259,10 +281,14 @@ impl First {
     }
 
     /// The first line of an event that goes on from nothing.
-    fn of_look(look: Look, lock: Option<Family>) -> First {
+    fn of_look(look: Look, lock: Option<Family>, line: &[u8]) -> First {
         let text = First { lock, wrapper: look.wrapper, ..First::TEXT };
         let Some(head) = look.head else { return text };
-        let rule = if head.is_single_line() { Lines::None } else { Lines::All };
+        let rule = match () {
+            () if head.is_single_line() => Lines::None,
+            () if heads::fixed::is_whole(&head, line) => Lines::Joined,
+            () => Lines::All,
+        };
         // A head that any file may have shows that the file is not fixed after all; Choreo Connect mixes them.
         let lock = match lock {
             _ if heads::fixed::locks(head.family) => lock.or(Some(head.family)),
@@ -283,7 +309,9 @@ struct Look {
 
 impl Look {
     fn at(line: &[u8], fixed: Fixed) -> Look {
-        if let Some(head) = head::recognise_in(line, fixed) {
+        if let Some(head) = head::recognise_in(line, fixed)
+            && !line.starts_with(wrapper::DOCKER)
+        {
             return Look { head: Some(head), wrapper: Wrapper::None, joins: false };
         }
         let wrapper = wrapper::of_line(line);

@@ -28,6 +28,7 @@ pub(crate) struct Head {
     pub(crate) app: Part,
     pub(crate) server: Part,
     pub(crate) correlation: Part,
+    /// What stands between the logger and the dash: the API, or the archive that an artifact came with.
     pub(crate) artifact: Part,
     /// Access lines: the peer's address.
     pub(crate) peer: Part,
@@ -108,30 +109,24 @@ pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
 }
 
 /// Words that WSO2's own guides for containers make users put before a head.
-const MARKERS: [&[u8]; 11] = [
-    b"CARBON ",
-    b"AUDIT ",
-    b"HTTP ",
-    b"CREL ",
-    b"TRACE ",
-    b"METRIC ",
-    b"SERV ",
-    b"API ",
-    b"ERR ",
-    b"ATOM ",
-    b"mi-analytics : ",
-];
+const MARKERS: [&[u8]; 10] =
+    [b"CARBON ", b"AUDIT ", b"CREL ", b"TRACE ", b"METRIC ", b"SERV ", b"API ", b"ERR ", b"ATOM ", b"mi-analytics : "];
+
+/// The one of them that stands before access lines.
+const HTTP: &[u8] = b"HTTP ";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The head that `line` is as it stands, or behind a marker or a byte order mark.
 #[inline]
 fn recognise_marked(line: &[u8]) -> Option<Head> {
+    if line.starts_with(HTTP) {
+        // The marker would pass for a host's name.
+        return recognise(&line[HTTP.len()..]).map(|head| head.moved(HTTP.len()));
+    }
     recognise(line).or_else(|| {
         let skip = match line.first()? {
-            b'A' | b'C' | b'E' | b'H' | b'M' | b'S' | b'T' | b'm' => {
-                MARKERS.iter().find(|m| line.starts_with(m))?.len()
-            }
+            b'A' | b'C' | b'E' | b'M' | b'S' | b'T' | b'm' => MARKERS.iter().find(|m| line.starts_with(m))?.len(),
             0xef if line.starts_with(BYTE_ORDER_MARK) => BYTE_ORDER_MARK.len(),
             _ => return None,
         };
@@ -150,6 +145,8 @@ pub(crate) enum Fixed {
     Content(Family),
     /// Those of this family and no others, by configuration.
     Configured(Family),
+    /// None at all: the file is one document (what a JVM leaves that crashed).
+    Document,
 }
 
 /// The head that `line` is in a file fixed like that.
@@ -158,6 +155,7 @@ pub(crate) fn recognise_in(line: &[u8], fixed: Fixed) -> Option<Head> {
     let window = &line[..line.len().min(WINDOW)];
     match fixed {
         Fixed::No => recognise_marked(line),
+        Fixed::Document => None,
         Fixed::Open => recognise_marked(line).or_else(|| heads::fixed::begins(window)),
         Fixed::Content(family) => recognise_marked(line).or_else(|| heads::fixed::recognise(window, family)),
         Fixed::Configured(family) if heads::fixed::locks(family) && family != Family::Enforcer => {

@@ -23,6 +23,11 @@ pub(crate) fn of_word(word: &[u8]) -> Level {
     known(word).or_else(|| foreign(word)).unwrap_or_else(|| localised(word))
 }
 
+/// The level of a word that log4j or java.util.logging prints in English; `Unknown` for all others.
+pub(crate) fn of_log4j(word: &[u8]) -> Level {
+    known(word).unwrap_or_default()
+}
+
 /// Whether `word` is the name events carry for its level anyway.
 #[inline]
 pub(crate) fn is_canonical(word: &[u8], level: Level) -> bool {

@@ -28,7 +28,7 @@ pub struct Parser {
 impl Parser {
     /// A parser that goes on at `offset` (a mark) with the context of that mark.
     pub fn new(facts: FileFacts, offset: Offset, context: Context) -> Parser {
-        Parser { offset, context, framer: Framer::new(facts.family), maker: Maker::new(&facts) }
+        Parser { offset, context, framer: Framer::new(&facts), maker: Maker::new(&facts) }
     }
 
     /// First byte of the open event: everything before it is closed.

@@ -224,7 +224,7 @@ pub(crate) fn access(c: &mut Cursor<'_>) -> Option<(Stamp, bool)> {
     Some((stamp, fractions))
 }
 
-fn month_number(name: &[u8]) -> Option<u32> {
+pub(crate) fn month_number(name: &[u8]) -> Option<u32> {
     const NAMES: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
     NAMES.chunks(3).position(|n| n == name).map(|i| i as u32 + 1)
 }

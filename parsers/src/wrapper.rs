@@ -1,8 +1,14 @@
-//! What container tools put around each line: docker-compose's name column, the CRI prefix, Docker's JSON object,
-//! colours. Heads and fields are looked for in what is inside.
+//! What tools put around each line: docker-compose's name column, the CRI prefix, Docker's JSON object, the columns of
+//! the Windows service wrapper, colours. Heads and fields are looked for in what is inside.
+//!
+//! Several programs write through one such tool: a line's [`Wrapper::channel`] tells which one it was.
 //!
 //! The event's bytes stay as they are in the file. A value that lies in one piece within the first line is
 //! still a span; one that runs over several lines, or over escapes, is a literal.
+
+use crate::heads::fixed;
+use crate::span::Cursor;
+use crate::stamp::Stamp;
 
 /// How each line of an event is wrapped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -16,6 +22,8 @@ pub(crate) enum Wrapper {
     Cri,
     /// `{"log":"line\n","stream":"stdout","time":"…"}`.
     DockerJson,
+    /// `INFO   | jvm 1    | 2024/09/20 13:16:18 | line`, as the service wrapper on Windows logs its program's output.
+    Service,
     /// Sequences that colour a terminal.
     Ansi,
 }
@@ -25,13 +33,17 @@ const SHOWS_WITHIN: usize = 256;
 
 const ESCAPE: u8 = 0x1b;
 
+/// How Docker's JSON objects begin.
+pub(crate) const DOCKER: &[u8] = b"{\"log\":\"";
+
 /// How a line that is no head as it stands is wrapped.
 pub(crate) fn of_line(line: &[u8]) -> Wrapper {
     let start = &line[..line.len().min(SHOWS_WITHIN)];
     match start.first() {
         None | Some(b' ' | b'\t') => Wrapper::None,
-        Some(b'{') if line.starts_with(b"{\"log\":\"") => Wrapper::DockerJson,
+        Some(b'{') if line.starts_with(DOCKER) => Wrapper::DockerJson,
         Some(b'2') if cri(line).is_some() => Wrapper::Cri,
+        Some(b'A'..=b'Z') if service(start).is_some() => Wrapper::Service,
         _ if compose(start).is_some() => Wrapper::Compose,
         _ if memchr::memchr(ESCAPE, start).is_some() => Wrapper::Ansi,
         _ => Wrapper::None,
@@ -45,6 +57,7 @@ impl Wrapper {
             Wrapper::None => Some(0),
             Wrapper::Compose => Some(compose(line).unwrap_or(0)),
             Wrapper::Cri => Some(cri(line).map_or(0, |(skip, _)| skip)),
+            Wrapper::Service => Some(service(line).unwrap_or(0)),
             Wrapper::DockerJson | Wrapper::Ansi => None,
         }
     }
@@ -60,13 +73,65 @@ impl Wrapper {
                 let inside = if partial { inside.strip_suffix(b"\n").unwrap_or(inside) } else { inside };
                 out.extend_from_slice(inside);
             }
-            Wrapper::DockerJson => match line.strip_prefix(b"{\"log\":\"") {
+            Wrapper::Service => out.extend_from_slice(&line[service(line).unwrap_or(0)..]),
+            Wrapper::DockerJson => match line.strip_prefix(DOCKER) {
                 Some(inside) => unescape(inside, out),
                 None => out.extend_from_slice(line),
             },
             Wrapper::Ansi => without_colours(line, out),
         }
     }
+}
+
+impl Wrapper {
+    /// Which of the programs that write through the tool printed `line`: a container's name, or stdout or stderr.
+    pub(crate) fn channel(self, line: &[u8]) -> &[u8] {
+        match self {
+            Wrapper::None | Wrapper::Ansi | Wrapper::Service => b"",
+            Wrapper::Compose => {
+                let len = compose(line).map_or(0, |_| memchr::memchr2(b' ', b'|', line).unwrap_or(0));
+                &line[..len]
+            }
+            Wrapper::Cri => match (cri(line), memchr::memchr(b' ', line)) {
+                (Some(_), Some(time)) => &line[time + 1..time + 7],
+                _ => b"",
+            },
+            Wrapper::DockerJson => {
+                let tail = &line[line.len().saturating_sub(SHOWS_WITHIN)..];
+                let key = b"\"stream\":\"";
+                let stream = memchr::memmem::rfind(tail, key).map_or(&b""[..], |at| &tail[at + key.len()..]);
+                &stream[..memchr::memchr(b'"', stream).unwrap_or(0)]
+            }
+        }
+    }
+
+    /// When the tool took `line`: the time of lines that tell none themselves.
+    pub(crate) fn time(self, line: &[u8]) -> Option<Stamp> {
+        let at = match self {
+            Wrapper::Cri => 0,
+            Wrapper::DockerJson => {
+                let key = b"\"time\":\"";
+                memchr::memmem::rfind(line, key)? + key.len()
+            }
+            Wrapper::None | Wrapper::Ansi | Wrapper::Compose | Wrapper::Service => return None,
+        };
+        fixed::iso(&mut Cursor::new(line, at)).filter(|s| s.valid)
+    }
+}
+
+/// The length of `LEVEL  | jvm 1    | yyyy/MM/dd hh:mm:ss | `.
+fn service(line: &[u8]) -> Option<usize> {
+    let start = &line[..line.len().min(64)];
+    let level = start.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    let mut bars = memchr::memchr_iter(b'|', start);
+    let (first, second, third) = (bars.next()?, bars.next()?, bars.next()?);
+    let blank = |part: &[u8]| part.iter().all(|b| *b == b' ');
+    let program = start[first + 1..second].trim_ascii();
+    let known = program == b"wrapper" || program == b"wrapperp" || program.starts_with(b"jvm ");
+    let time = start[second + 1..third].trim_ascii();
+    let shape = time.len() == 19 && (time[4], time[7], time[10], time[13]) == (b'/', b'/', b' ', b':');
+    let fits = level > 0 && blank(&start[level..first]) && known && shape;
+    fits.then_some(third + 1 + usize::from(line.get(third + 1) == Some(&b' ')))
 }
 
 /// The length of `name  | ` at the start of a line.
@@ -169,6 +234,8 @@ mod tests {
             ("{\"log\":\"a \\\"b\\\"\\tc\\u003e\\n\",\"stream\":\"stdout\"}\n", Wrapper::DockerJson, "a \"b\"\tc>\n"),
             ("\u{1b}[31mERROR\u{1b}[0m x\n", Wrapper::Ansi, "ERROR x\n"),
             ("plain | text\n", Wrapper::Compose, "text\n"),
+            ("INFO   | jvm 1    | 2018/04/22 11:02:13 | \tat a.b.C\n", Wrapper::Service, "\tat a.b.C\n"),
+            ("INFO   | text\n", Wrapper::Compose, "text\n"),
             ("two words | text\n", Wrapper::None, "two words | text\n"),
         ] {
             assert_eq!(inside(line), (wrapper, text.to_owned()));

@@ -115,6 +115,7 @@ fn parsed_kind(id: FieldId) -> FieldKind {
         | FieldId::ERROR_MESSAGE
         | FieldId::ERROR_STACK_TRACE
         | FieldId::ERROR_CAUSES
+        | FieldId::ERROR_SUPPRESSED
         | FieldId::ERROR_FRAME
         | FieldId::USER_AGENT => FieldKind::Text,
         FieldId::TENANT_ID | FieldId::HTTP_STATUS | FieldId::HTTP_BYTES | FieldId::EVENT_DURATION => FieldKind::Number,

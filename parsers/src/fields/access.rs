@@ -123,7 +123,11 @@ fn request(span: Span, bytes: &[u8], fields: &mut Fields) {
         fields.span(FieldId::HTTP_VERSION, Span::new(start + blank + 6, end));
         end = start + blank;
     }
-    let url = trimmed(bytes, start + method, end);
+    url(trimmed(bytes, start + method, end), bytes, fields);
+}
+
+/// A URL as it was asked for: path and query.
+pub(crate) fn url(url: Span, bytes: &[u8], fields: &mut Fields) {
     fields.span(FieldId::URL_ORIGINAL, url);
     let (from, to) = (url.start as usize, url.end());
     match memchr::memchr(b'?', url.of(bytes)) {
@@ -135,7 +139,8 @@ fn request(span: Span, bytes: &[u8], fields: &mut Fields) {
     }
 }
 
-/// Referrer, agent, duration: each quoted or not.
+/// Referrer, agent, duration: each quoted or not. Behind a quoted agent more may stand (`%D`, ids): it is left in the
+/// message, but for a duration with a fraction, which is in seconds.
 fn tail(bytes: &[u8], from: usize, end: usize, fields: &mut Fields) {
     let mut end = end;
     let last = memchr::memrchr(b' ', &bytes[from..end]).map_or(end, |i| from + i + 1);
@@ -155,6 +160,16 @@ fn tail(bytes: &[u8], from: usize, end: usize, fields: &mut Fields) {
     present(FieldId::HTTP_REFERRER, referrer, bytes, fields);
     let inner = match agent.of(bytes) {
         [b'"', .., b'"'] => Span { start: agent.start + 1, len: agent.len - 2 },
+        [b'"', inside @ ..] => match memchr::memrchr(b'"', inside) {
+            Some(close) => {
+                let words = inside[close + 1..].split(|b| *b == b' ');
+                if let Some(nanos) = words.filter_map(seconds).next().filter(|_| !fields.has(FieldId::EVENT_DURATION)) {
+                    fields.int(FieldId::EVENT_DURATION, nanos);
+                }
+                Span { start: agent.start + 1, len: close as u32 }
+            }
+            None => agent,
+        },
         _ => agent,
     };
     present(FieldId::USER_AGENT, inner, bytes, fields);

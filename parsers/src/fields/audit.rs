@@ -2,24 +2,27 @@
 //!
 //! 1. `Initiator : u | Action : a | Target : t | Data : { … } | Result : r`
 //! 2. `Initiator=u Action=a Target=t Data={…} Outcome=o`
-//! 3. `'user@domain [tenant]' logged in at […]`, `logged out`, `Login failed. … 'user[tenant]'`
+//! 3. `'user@domain [tenant]' logged in at […]`, `… from IP address 10.1.2.3`, `logged out`,
+//!    `Login failed. … 'user[tenant]'`, `Failed … login attempt 'user[tenant]' at […]`
 //! 4. JSON with `performedBy`/`initiatorId`, `action`, `type`, `info`/`data`
 //! 5. `GET /api/… user: u app: a`
 
-use super::json::{self, Members};
+use super::json::{self, Json, Members};
+use super::objects::{instant, text_time};
 use super::{Fields, trimmed};
 use crate::FieldId;
 use crate::span::Span;
+use crate::stamp::Stamp;
 
-/// Adds the fields of an audit message; nothing for other texts.
-pub(crate) fn fill(message: Span, bytes: &[u8], fields: &mut Fields) {
+/// Adds the fields of an audit message; nothing for other texts. Gives the time that the message tells.
+pub(crate) fn fill(message: Span, bytes: &[u8], fields: &mut Fields) -> Option<Stamp> {
     let text = message.of(bytes);
     match text.first() {
-        Some(b'{') => object(message, bytes, fields),
+        Some(b'{') => return object(message, bytes, fields),
         Some(b'I') if text.starts_with(b"Initiator=") => assigned(message, bytes, fields),
         Some(b'I') if text.starts_with(b"Initiator ") => barred(message, bytes, fields),
         Some(b'\'') => login(message, bytes, fields),
-        Some(b'L') if text.starts_with(b"Login failed") => {
+        Some(b'L' | b'F') if text.starts_with(b"Login failed") || failed_attempt(text) => {
             fields.literal(FieldId::EVENT_ACTION, "login");
             fields.literal(FieldId::EVENT_OUTCOME, "failure");
             if let Some(quote) = memchr::memchr(b'\'', text) {
@@ -28,6 +31,11 @@ pub(crate) fn fill(message: Span, bytes: &[u8], fields: &mut Fields) {
         }
         _ => rest_call(message, bytes, fields),
     }
+    None
+}
+
+fn failed_attempt(text: &[u8]) -> bool {
+    text.starts_with(b"Failed ") && memchr::memmem::find(&text[..text.len().min(64)], b"login attempt").is_some()
 }
 
 fn field_of(key: &[u8]) -> Option<FieldId> {
@@ -40,6 +48,7 @@ fn field_of(key: &[u8]) -> Option<FieldId> {
         b"Data" | b"data" | b"info" => FieldId::AUDIT_DATA,
         b"Result" | b"Outcome" | b"result" => FieldId::EVENT_OUTCOME,
         b"requestId" => FieldId::CORRELATION_ID,
+        b"initiatorType" => FieldId::AUDIT_INITIATOR_TYPE,
         _ => return None,
     })
 }
@@ -126,6 +135,12 @@ fn login(message: Span, bytes: &[u8], fields: &mut Fields) {
     };
     fields.literal(FieldId::EVENT_ACTION, action);
     fields.literal(FieldId::EVENT_OUTCOME, "success");
+    const ADDRESS: &[u8] = b"from IP address ";
+    if let Some(at) = memchr::memmem::find(rest, ADDRESS) {
+        let from = message.end() - rest.len() + at + ADDRESS.len();
+        let len = bytes[from..message.end()].iter().take_while(|b| !b.is_ascii_whitespace() && **b != b',').count();
+        fields.span(FieldId::CLIENT_IP, Span::new(from, from + len));
+    }
 }
 
 /// Adds the user before the tenant's bracket; gives the place of the closing quote.
@@ -136,14 +151,25 @@ fn user(bytes: &[u8], from: usize, to: usize, fields: &mut Fields) -> Option<usi
     Some(close)
 }
 
-fn object(message: Span, bytes: &[u8], fields: &mut Fields) {
+fn object(message: Span, bytes: &[u8], fields: &mut Fields) -> Option<Stamp> {
+    let mut recorded = None;
     for (key, value) in Members::of(bytes, message) {
         match field_of(key) {
             Some(FieldId::EVENT_OUTCOME) => put(key, value.span(), bytes, fields),
+            // The head's own is the same one, where there is one.
+            Some(FieldId::CORRELATION_ID) if fields.has(FieldId::CORRELATION_ID) => {}
             Some(id) => json::put(fields, id, value, bytes),
+            None if key == b"recordedAt" => {
+                recorded = match value {
+                    Json::Nested(span) => instant(span, bytes),
+                    Json::Text(..) | Json::Bare(_) => text_time(value, bytes),
+                };
+            }
             None => {}
         }
     }
+    // A time without zone is no better than that of the head.
+    recorded.filter(|stamp| stamp.offset.is_some())
 }
 
 /// `METHOD /path user: u app: a`.
@@ -156,7 +182,7 @@ fn rest_call(message: Span, bytes: &[u8], fields: &mut Fields) {
     }
     let Some(user) = memchr::memmem::find(text, b" user: ") else { return };
     fields.span(FieldId::HTTP_METHOD, Span::new(start, start + method));
-    fields.span(FieldId::URL_PATH, trimmed(bytes, start + method, start + user));
+    super::access::url(trimmed(bytes, start + method, start + user), bytes, fields);
     let name = user + 7;
     match memchr::memmem::find(&text[name..], b" app: ") {
         Some(app) => {

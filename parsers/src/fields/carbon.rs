@@ -66,18 +66,28 @@ fn wrapped(head: &Head, bytes: &[u8]) -> Option<Head> {
 /// Finds the stack, if there is one, and the message before it; tells whether the logger stood behind it once more.
 fn message(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -> (Span, bool) {
     let from = usize::from(head.message);
-    let stack = if lines > 1 { exception::find(bytes, from, bytes.len(), fields) } else { None };
+    let to = if lines > 1 { before_logger(bytes, from, head.logger.into()) } else { bytes.len() };
+    let stack = if lines > 1 { exception::find(bytes, from, to, fields) } else { None };
     let end = stack.map_or(bytes.len(), |s| s.start);
+    let repeats = to < bytes.len();
     let whole = trimmed(bytes, from, end);
     let message = without_logger(whole, head.logger.into(), bytes);
     match stack {
         // Nothing but an exception was logged: its first line says what.
         Some(stack) if message.is_empty() => {
             let line = memchr::memchr(b'\n', &bytes[stack.start..]).map_or(bytes.len(), |i| stack.start + i);
-            (Span::new(stack.start, trimmed_end(bytes, stack.start, line)), message != whole)
+            (Span::new(stack.start, trimmed_end(bytes, stack.start, line)), repeats || message != whole)
         }
-        _ => (message, message != whole),
+        _ => (message, repeats || message != whole),
     }
+}
+
+/// Where ` {logger}` stands alone on the last line: behind a stack that was the message's own text.
+fn before_logger(bytes: &[u8], from: usize, logger: Span) -> usize {
+    let end = bytes.trim_ascii_end().len();
+    let kept = without_logger(Span::new(from, end.max(from)), logger, bytes).end();
+    let alone = kept < end && bytes[kept..end].contains(&b'\n');
+    if alone { kept } else { bytes.len() }
 }
 
 /// The message without the logger that some layouts print once more behind it.
@@ -114,8 +124,9 @@ fn class_of(logger: Span, bytes: &[u8]) -> Span {
 /// `{api:Name}` and the like, with which Micro Integrator and the gateway begin their messages.
 fn artifact(head: &Head, message: Span, bytes: &[u8], fields: &mut Fields) {
     if !head.artifact.is_empty() {
-        fields.span(FieldId::ARTIFACT_NAME, head.artifact);
-        return;
+        // The API log prints the API there, Micro Integrator the archive.
+        let api = matches!(head.logger.of(bytes), b"API_LOG") || head.logger.of(bytes).ends_with(b"LogAPI");
+        fields.span(if api { FieldId::ARTIFACT_NAME } else { FieldId::CAR_NAME }, head.artifact);
     }
     let text = message.of(bytes);
     if text.first() != Some(&b'{') {

@@ -2,12 +2,45 @@
 //!
 //! SQL may hold pipes and line breaks, so the fields of database calls are counted from both ends.
 
+use super::json::{self, Members};
+use super::objects::text_time;
 use super::{Fields, number, trimmed};
 use crate::FieldId;
 use crate::span::Span;
+use crate::stamp::Stamp;
 
-/// Adds the fields of the call that `message` reports, if it does.
-pub(crate) fn fill(message: Span, bytes: &[u8], fields: &mut Fields) {
+/// Adds the fields of the call that `message` reports, if it does; gives the time that a diagnostic object tells.
+pub(crate) fn fill(message: Span, bytes: &[u8], fields: &mut Fields) -> Option<Stamp> {
+    if message.of(bytes).first() == Some(&b'{') {
+        return diagnostics(message, bytes, fields);
+    }
+    call(message, bytes, fields);
+    None
+}
+
+/// One step of a flow in Identity Server's diagnostics.log.
+fn diagnostics(message: Span, bytes: &[u8], fields: &mut Fields) -> Option<Stamp> {
+    let mut recorded = None;
+    for (key, value) in Members::of(bytes, message) {
+        match key {
+            b"recordedAt" => recorded = text_time(value, bytes).filter(|s| s.offset.is_some()),
+            b"actionId" => json::put(fields, FieldId::EVENT_ACTION, value, bytes),
+            b"componentId" => json::put(fields, FieldId::COMPONENT, value, bytes),
+            b"requestId" if !fields.has(FieldId::CORRELATION_ID) => {
+                json::put(fields, FieldId::CORRELATION_ID, value, bytes);
+            }
+            b"resultStatus" => match value.span().of(bytes) {
+                word if word.eq_ignore_ascii_case(b"success") => fields.literal(FieldId::EVENT_OUTCOME, "success"),
+                word if word.eq_ignore_ascii_case(b"failed") => fields.literal(FieldId::EVENT_OUTCOME, "failure"),
+                _ => json::put(fields, FieldId::EVENT_OUTCOME, value, bytes),
+            },
+            _ => {}
+        }
+    }
+    recorded
+}
+
+fn call(message: Span, bytes: &[u8], fields: &mut Fields) {
     let (from, to) = (message.start as usize, message.end());
     let mut parts = Parts { bytes, at: from, to };
     let Some(duration) = parts.next().and_then(|p| number(p.of(bytes).trim_ascii())) else { return };

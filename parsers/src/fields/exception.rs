@@ -92,9 +92,9 @@ fn take_apart(bytes: &[u8], from: usize, frames: usize, to: usize, header: Heade
                     application = frame.span(line, at);
                 }
             }
-        } else if let Some(class) = cause_of(line) {
+        } else if let Some((class, id)) = cause_of(line) {
             group.class(&line[class.0..class.1]);
-            fields.span(FieldId::ERROR_CAUSES, Span::new(at + class.0, at + class.1));
+            fields.span(id, Span::new(at + class.0, at + class.1));
         }
         at = end;
     }
@@ -149,12 +149,16 @@ fn begins_cause(line: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The class of a cause, as a range of its line. Data services print other things than classes there.
-fn cause_of(line: &[u8]) -> Option<(usize, usize)> {
-    let rest = begins_cause(line)?;
+/// The class of a cause, or of an exception that was suppressed, as a range of its line, and which field it is. Data
+/// services print other things than classes there.
+fn cause_of(line: &[u8]) -> Option<((usize, usize), FieldId)> {
+    let (rest, id) = match begins_cause(line) {
+        Some(rest) => (rest, FieldId::ERROR_CAUSES),
+        None => (line.trim_ascii_start().strip_prefix(b"Suppressed: ")?, FieldId::ERROR_SUPPRESSED),
+    };
     let from = line.len() - rest.len();
     let len = rest.iter().take_while(|b| is_name(**b) || **b == b'.').count();
-    memchr::memchr(b'.', &rest[..len]).map(|_| (from, from + len))
+    memchr::memchr(b'.', &rest[..len]).map(|_| ((from, from + len), id))
 }
 
 fn is_name(byte: u8) -> bool {

@@ -47,6 +47,11 @@ impl<'a> Members<'a> {
         Members::new(bytes, span.start as usize, span.end())
     }
 
+    /// Where it stands: behind the object's last member when there are no more.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     fn blanks(&mut self) {
         while self.at < self.end && self.bytes[self.at].is_ascii_whitespace() {
             self.at += 1;

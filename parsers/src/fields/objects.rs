@@ -2,7 +2,7 @@
 //! and of lines that are nothing but an object or `key=value` pairs.
 
 use super::json::{self, Json, Members};
-use super::{Fields, exception, number, trimmed};
+use super::{Fields, number, thrown, trimmed};
 use crate::heads::fixed::iso;
 use crate::span::{Cursor, Span};
 use crate::stamp::{self, Stamp};
@@ -29,6 +29,12 @@ fn api_event(key: &[u8], value: Json, bytes: &[u8], fields: &mut Fields) {
         b"targetResponseCode" => return integer(FieldId::API_TARGET_STATUS, value, bytes, fields),
         b"backendLatency" => return integer(FieldId::API_BACKEND_LATENCY, value, bytes, fields),
         b"errorCode" => return integer(FieldId::API_ERROR_CODE, value, bytes, fields),
+        b"requestMediationLatency" => return integer(FieldId::API_REQUEST_LATENCY, value, bytes, fields),
+        b"responseMediationLatency" => return integer(FieldId::API_RESPONSE_LATENCY, value, bytes, fields),
+        b"responseCacheHit" => FieldId::API_CACHE_HIT,
+        b"apiId" => FieldId::API_ID,
+        b"applicationId" => FieldId::API_APPLICATION_ID,
+        b"apiCreatorTenantDomain" => FieldId::TENANT_DOMAIN,
         b"apiName" => FieldId::API_NAME,
         b"apiVersion" => FieldId::API_VERSION,
         b"apiContext" => FieldId::API_CONTEXT,
@@ -71,6 +77,9 @@ fn micro_integrator(payload: Span, bytes: &[u8], fields: &mut Fields) {
             | b"endpointDetails"
             | b"inboundEndpointDetails" => details(value.span(), bytes, fields),
             b"remoteHost" => json::put(fields, FieldId::CLIENT_ADDRESS, value, bytes),
+            b"httpMethod" => json::put(fields, FieldId::HTTP_METHOD, value, bytes),
+            b"httpUrl" => json::put(fields, FieldId::URL_ORIGINAL, value, bytes),
+            b"responseCode" => integer(FieldId::HTTP_STATUS, value, bytes, fields),
             _ => {}
         }
     }
@@ -81,7 +90,7 @@ fn details(object: Span, bytes: &[u8], fields: &mut Fields) {
         let id = match key {
             b"api" => FieldId::ARTIFACT_NAME,
             b"name" => FieldId::ARTIFACT_NAME,
-            b"method" => FieldId::HTTP_METHOD,
+            b"method" if !fields.has(FieldId::HTTP_METHOD) => FieldId::HTTP_METHOD,
             b"apiContext" => FieldId::API_CONTEXT,
             b"subRequestPath" => FieldId::API_RESOURCE,
             _ => continue,
@@ -90,8 +99,18 @@ fn details(object: Span, bytes: &[u8], fields: &mut Fields) {
     }
 }
 
-/// A line of the API log: one flow of a call.
+/// A line of the API log: one flow of a call. Newer products print `| api | tenant | {…}` behind the logger.
 pub(crate) fn api_log(message: Span, bytes: &[u8], fields: &mut Fields) {
+    if let Some(names) = message.of(bytes).strip_prefix(b"| ") {
+        let mut at = message.end() - names.len();
+        for id in [FieldId::ARTIFACT_NAME, FieldId::TENANT_DOMAIN] {
+            let Some(bar) = memchr::memchr2(b'|', b'{', &bytes[at..message.end()]).map(|i| at + i) else { break };
+            if bytes[bar] == b'|' {
+                fields.span(id, trimmed(bytes, at, bar));
+            }
+            at = bar + 1;
+        }
+    }
     let Some(open) = memchr::memchr(b'{', message.of(bytes)) else { return };
     for (key, value) in Members::new(bytes, message.start as usize + open, message.end()) {
         let id = match key {
@@ -110,12 +129,13 @@ pub(crate) fn api_log(message: Span, bytes: &[u8], fields: &mut Fields) {
     }
 }
 
-/// A line that is a JSON object, as log4j2's JSON layouts, logrus and others write them.
+/// An event that is a JSON object, as log4j2's JSON layouts, logback's, logrus and others write them.
 pub(crate) fn line(bytes: &[u8], fields: &mut Fields) -> (Level, Option<Stamp>) {
     let (mut level, mut time) = (Level::Unknown, None);
-    for (key, value) in Members::new(bytes, 0, bytes.len()) {
+    let open = memchr::memchr(b'{', bytes).unwrap_or(0);
+    for (key, value) in Members::new(bytes, open, bytes.len()) {
         match key {
-            b"level" | b"log.level" | b"severity_text" => {
+            b"level" | b"log.level" | b"severity_text" | b"severity" if level == Level::Unknown => {
                 let word = value.span().of(bytes);
                 level = level::of_word(word);
                 if !level::is_canonical(word, level) {
@@ -126,56 +146,73 @@ pub(crate) fn line(bytes: &[u8], fields: &mut Fields) -> (Level, Option<Stamp>) 
             b"loggerName" | b"logger" | b"log.logger" | b"logger_name" | b"file" => {
                 json::put(fields, FieldId::LOG_LOGGER, value, bytes);
             }
-            b"thread" | b"thread_name" => json::put(fields, FieldId::THREAD_NAME, value, bytes),
+            b"thread" | b"thread_name" | b"threadName" | b"process.thread.name" => {
+                json::put(fields, FieldId::THREAD_NAME, value, bytes)
+            }
             b"traceId" | b"trace_id" | b"trace.id" => json::put(fields, FieldId::TRACE_ID, value, bytes),
             b"spanId" | b"span_id" | b"span.id" => json::put(fields, FieldId::SPAN_ID, value, bytes),
-            b"correlationId" | b"Correlation-ID" => json::put(fields, FieldId::CORRELATION_ID, value, bytes),
+            b"correlationId" | b"Correlation-ID" | b"correlation_id" => {
+                json::put(fields, FieldId::CORRELATION_ID, value, bytes)
+            }
             b"time" | b"timestamp" | b"@timestamp" => time = time.or_else(|| text_time(value, bytes)),
             b"instant" => time = time.or_else(|| instant(value.span(), bytes)),
-            b"thrown" => thrown(value.span(), bytes, fields),
-            b"contextMap" => {
-                let id = Members::of(bytes, value.span()).find(|(key, _)| *key == b"Correlation-ID");
-                if let Some((_, id)) = id {
-                    json::put(fields, FieldId::CORRELATION_ID, id, bytes);
-                }
+            b"timeMillis" => time = time.or_else(|| milliseconds_time(number(value.span().of(bytes))?)),
+            b"thrown" => thrown::fill(value.span(), bytes, fields),
+            b"error.type" | b"exception.type" => json::put(fields, FieldId::ERROR_TYPE, value, bytes),
+            b"error.message" | b"exception.message" => json::put(fields, FieldId::ERROR_MESSAGE, value, bytes),
+            b"error.stack_trace" | b"stack_trace" | b"exception" | b"stacktrace" | b"exception.stacktrace" => {
+                thrown::stack(value, bytes, fields);
             }
+            b"contextMap" | b"mdc" => context_map(value.span(), bytes, fields),
             _ => {}
         }
     }
     (level, time)
 }
 
-fn thrown(object: Span, bytes: &[u8], fields: &mut Fields) {
+/// What log4j2 keeps of the thread's own context.
+fn context_map(object: Span, bytes: &[u8], fields: &mut Fields) {
     for (key, value) in Members::of(bytes, object) {
-        match key {
-            b"name" => json::put(fields, FieldId::ERROR_TYPE, value, bytes),
-            b"message" | b"localizedMessage" => json::put(fields, FieldId::ERROR_MESSAGE, value, bytes),
-            b"extendedStackTrace" | b"stackTrace" if matches!(value, Json::Text(..)) => {
-                let text = json::unescaped(value.span().of(bytes));
-                fields.literal(FieldId::ERROR_STACK_TRACE, &text);
-                let mut inner = Fields::default();
-                exception::find(text.as_bytes(), 0, text.len(), &mut inner);
-                if let Some(group) = inner.group() {
-                    fields.literal(FieldId::ERROR_GROUP, group);
-                }
-            }
-            _ => {}
-        }
+        let id = match key {
+            b"Correlation-ID" => FieldId::CORRELATION_ID,
+            b"tenantId" => FieldId::TENANT_ID,
+            b"tenantDomain" => FieldId::TENANT_DOMAIN,
+            b"appName" => FieldId::APP,
+            b"apiName" => FieldId::ARTIFACT_NAME,
+            b"Artifact-Container" => FieldId::CAR_NAME,
+            b"trace_id" => FieldId::TRACE_ID,
+            b"span_id" => FieldId::SPAN_ID,
+            _ => continue,
+        };
+        json::put(fields, id, value, bytes);
     }
 }
 
-/// `instant{epochSecond,nanoOfSecond}` of log4j2.
-fn instant(object: Span, bytes: &[u8]) -> Option<Stamp> {
+/// Milliseconds since 1970.
+fn milliseconds_time(ms: i64) -> Option<Stamp> {
+    let second = ms.div_euclid(1000);
+    Some(Stamp {
+        day: Some(i32::try_from(second.div_euclid(86_400)).ok()?),
+        dated: true,
+        second: second.rem_euclid(86_400) as u32,
+        nanos: ms.rem_euclid(1000) as u32 * 1_000_000,
+        offset: Some(0),
+        valid: true,
+    })
+}
+
+/// `instant{epochSecond,nanoOfSecond}` of log4j2; `{seconds,nanos}` of other libraries.
+pub(crate) fn instant(object: Span, bytes: &[u8]) -> Option<Stamp> {
     let mut stamp = Stamp { offset: Some(0), dated: true, ..Stamp::default() };
     for (key, value) in Members::of(bytes, object) {
         let n = number(value.span().of(bytes))?;
         match key {
-            b"epochSecond" => {
+            b"epochSecond" | b"seconds" => {
                 stamp.day = i32::try_from(n / 86_400).ok();
                 stamp.second = (n % 86_400) as u32;
                 stamp.valid = true;
             }
-            b"nanoOfSecond" => stamp.nanos = u32::try_from(n).ok().filter(|n| *n < 1_000_000_000)?,
+            b"nanoOfSecond" | b"nanos" => stamp.nanos = u32::try_from(n).ok().filter(|n| *n < 1_000_000_000)?,
             _ => {}
         }
     }
@@ -183,7 +220,7 @@ fn instant(object: Span, bytes: &[u8]) -> Option<Stamp> {
 }
 
 /// A time as text: ISO, or day first as Choreo Connect's enforcer prints it.
-fn text_time(value: Json, bytes: &[u8]) -> Option<Stamp> {
+pub(crate) fn text_time(value: Json, bytes: &[u8]) -> Option<Stamp> {
     let span = value.span();
     let mut c = Cursor::new(&bytes[..span.end()], span.start as usize);
     let start = c;

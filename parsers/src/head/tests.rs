@@ -21,7 +21,7 @@ fn oracle() -> &'static [(Family, Regex)] {
             (TidLaunch, r"TID: \[TS\]LVL LOG - "),
             (Governance, r"ThreadID: BR TenantID: BR \[TS\]LVL LOG - "),
             (Ei63, r"\[TS\] \[-?\d*\] BR BR ?TENLVL LOG - "),
-            (BrkCorr, r"\[TS\] ?BRLVL LOG - "),
+            (BrkCorr, r"\[TS\] ?BR ?TENLVL LOG - "),
             (Enforcer, r"\[TS\]BR(?:BR)?LVL (?:- )?LOG - "),
             (Plain, r"\[TS\] ?TENJLV LOG *(?:-|\S)"),
             (ApiJson, r"\[TS\]LVL LOG \S"),

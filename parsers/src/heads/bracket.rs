@@ -64,19 +64,28 @@ fn brk_corr(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     head.family = Family::BrkCorr;
     c.take_byte(b' ');
     let inside = c.bracket()?;
-    head.level = level::take(&mut c)?;
-    logger(&mut c, &mut head)?;
-    name_bracket(inside, c.line, &mut head);
-    dash(&mut c, &mut head, b" - ")
+    let rest = |mut c: Cursor<'_>, mut head: Head| {
+        head.level = level::take(&mut c)?;
+        logger(&mut c, &mut head)?;
+        let mut head = dash(&mut c, &mut head, b" - ")?;
+        name_bracket(inside, c, &mut head);
+        Some(head)
+    };
+    rest(c, head).or_else(|| {
+        c.take_byte(b' ');
+        tenant_text(&mut c, &mut head)?;
+        rest(c, head)
+    })
 }
 
-/// A tenant is a number, a profile's name has a dash after letters, all else is a correlation id.
-fn name_bracket(inside: Part, line: &[u8], head: &mut Head) {
-    let text = inside.of(line);
+/// A tenant is a number, a profile's name stands in layouts of log4j1 (two blanks after the dash), all else is a
+/// correlation id.
+fn name_bracket(inside: Part, after_dash: Cursor<'_>, head: &mut Head) {
+    let text = inside.of(after_dash.line);
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     if digits.iter().all(u8::is_ascii_digit) && digits.len() < 10 {
         head.tenant = inside;
-    } else if text.starts_with(b"EI-") {
+    } else if text.starts_with(b"EI-") || after_dash.peek() == Some(b' ') {
         head.server = inside;
     } else {
         head.correlation = inside;
@@ -120,18 +129,31 @@ fn plain_rest(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     }
     if c.take_byte(b'-') {
         c.take_byte(b' ');
-    } else if let Some(dash) = named(c) {
-        head.artifact = Part::new(c.at, dash);
+    } else if let Some((name, dash)) = named(c) {
+        head.artifact = name;
         c.at = dash + 3;
     }
     head.message = c.at as u16;
     Some(head)
 }
 
-/// Where ` - ` stands after one word: the API's name in the API log.
-fn named(c: Cursor<'_>) -> Option<usize> {
-    let len = c.rest().iter().take_while(|b| **b != b' ').count();
-    c.rest()[len..].starts_with(b" - ").then_some(c.at + len)
+/// What stands before ` - ` in one word, or in a bracket with a label, and where the dash stands: the API's name in the
+/// API log, the archive's in Micro Integrator's. `{MediatorId:…}` is neither.
+fn named(c: Cursor<'_>) -> Option<(Part, usize)> {
+    let rest = c.rest();
+    let (from, to, end) = if rest.first() == Some(&b'[') {
+        let close = memchr::memchr2(b']', b'\n', rest).filter(|i| rest[*i] == b']')?;
+        let label = memchr::memrchr(b':', &rest[..close])?;
+        (label + 1, close, close + 1)
+    } else {
+        let len = rest.iter().take_while(|b| **b != b' ').count();
+        let name = if rest.first() == Some(&b'{') { 0 } else { len };
+        (0, name, len)
+    };
+    let blanks = rest[from..to].iter().take_while(|b| **b == b' ').count();
+    let kept = rest[from..to].trim_ascii().len();
+    let name = Part::new(c.at + from + blanks, c.at + from + blanks + kept);
+    rest[end..].starts_with(b" - ").then_some((name, c.at + end))
 }
 
 /// ` [ip-host] [thread]LVL logger text`.
@@ -161,7 +183,7 @@ pub(super) fn threaded(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
 fn logger_word(c: &mut Cursor<'_>) -> Part {
     let mut t = *c;
     if let Some(inside) = t.enclosed(b'{', b'}') {
-        t.take_byte(b' ');
+        let _ = t.take(b" - ") || t.take_byte(b' ');
         *c = t;
         return inside;
     }
@@ -175,7 +197,7 @@ fn console(c: Cursor<'_>, mut head: Head) -> Option<Head> {
         head.level = level::take(&mut c)?;
         dash(&mut c, &mut head, b" - ")?;
         if c.peek() != Some(b' ') {
-            head.logger = word(&mut c);
+            head.logger = logger_word(&mut c);
             head.message = c.at as u16;
         }
         Some(head)
@@ -241,6 +263,7 @@ pub(crate) fn odd(line: &[u8]) -> Option<Head> {
     let mut head = Head::new(Family::ConsoleOdd, stamp);
     head.level = level::take(&mut c)?;
     c.take_byte(b' ').then_some(())?;
+    c.blanks();
     head.logger = logger_word(&mut c);
     head.message = c.at as u16;
     Some(head)

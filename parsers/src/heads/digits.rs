@@ -85,8 +85,42 @@ fn corr(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
             c = t;
         }
     }
+    if let Some((pipe, thread)) = pipes_in_id(c) {
+        head.correlation = Part::new(usize::from(head.correlation.start), pipe);
+        head.thread = Part::new(pipe + 1, thread);
+        c.at = thread + 1;
+    }
     head.message = c.at as u16;
     Some(head)
+}
+
+/// How far behind the first pipes more of them may belong to the id.
+const ID_BYTES_MAX: usize = 256;
+
+/// A client chooses its correlation id, and may put pipes into it. Where no duration follows the thread, but one does
+/// behind a later pipe, the pipes before the real thread belong to the id: gives the places of the two around it.
+fn pipes_in_id(c: Cursor<'_>) -> Option<(usize, usize)> {
+    let rest = c.rest();
+    if duration(rest) || memchr::memchr(b'|', rest).is_none() {
+        return None;
+    }
+    let mut before = c.at - 1;
+    for at in memchr::memchr_iter(b'|', &rest[..rest.len().min(ID_BYTES_MAX)]) {
+        let pipe = c.at + at;
+        if duration(&c.line[pipe + 1..]) {
+            return Some((before, pipe));
+        }
+        before = pipe;
+    }
+    None
+}
+
+/// `12|HTTP` or `832 |jdbc`: a number, a pipe and a call's type.
+fn duration(text: &[u8]) -> bool {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let rest = text[digits..].strip_prefix(b" ").unwrap_or(&text[digits..]);
+    const TYPES: [&[u8]; 5] = [b"METHOD|", b"HTTP", b"jdbc|", b"ldap|", b"Thread switch latency"];
+    digits > 0 && rest.strip_prefix(b"|").is_some_and(|kind| TYPES.iter().any(|t| kind.starts_with(t)))
 }
 
 /// What stands up to the next pipe, which is passed over.

@@ -3,6 +3,9 @@
 //!
 //! A Go program writes logrus lines, lines of the standard logger, and JSON into one stream; so a file fixed to
 //! one of the three may hold the others. The enforcer of Choreo Connect can be switched to JSON.
+//!
+//! log4j2's JSON layout prints each event over many lines unless told to be compact: its lines are indented but for
+//! those that open and close an object.
 
 use super::word;
 use crate::Family;
@@ -29,7 +32,7 @@ pub(crate) fn recognise(line: &[u8], lock: Family) -> Option<Head> {
 pub(crate) fn begins(line: &[u8]) -> Option<Head> {
     match line.first()? {
         b'"' => thread_dump(line),
-        b'{' => json(line).filter(|_| is_log_object(line)),
+        b'{' => json(line).filter(|_| line.trim_ascii_end() == b"{" || is_log_object(line)),
         b't' => logfmt(line),
         b'2' => logrus(line).or_else(|| golog(line)),
         b'T' | b'D' | b'I' | b'W' | b'E' | b'F' => tm1(line),
@@ -83,6 +86,10 @@ fn thread_dump(line: &[u8]) -> Option<Head> {
     c.take_byte(b' ').then_some(())?;
     if c.take_byte(b'#') {
         c.digits(1, 9)?;
+        c.take_byte(b' ').then_some(())?;
+    }
+    // Newer JVMs print the number that the system gives the thread.
+    if c.bracket().is_some() {
         c.take_byte(b' ').then_some(())?;
     }
     c.take(b"daemon ");
@@ -164,9 +171,16 @@ fn golog(line: &[u8]) -> Option<Head> {
     Some(Head { message: 20, ..Head::new(Family::Golog, stamp) })
 }
 
-/// A line that begins like a JSON object; its fields are found in the whole event.
+/// A line that begins like a JSON object, or one of many lines after the comma behind the last; its fields are found in
+/// the whole event.
 fn json(line: &[u8]) -> Option<Head> {
-    line.starts_with(b"{\"").then(|| Head::new(Family::Json, Stamp::default()))
+    let opens = || matches!(line.trim_ascii_end(), b"{" | b"}, {" | b"},{" | b", {" | b",{");
+    (line.starts_with(b"{\"") || opens()).then(|| Head::new(Family::Json, Stamp::default()))
+}
+
+/// Whether a head of that family holds its whole event, so that lines behind it that can stand alone do.
+pub(crate) fn is_whole(head: &Head, line: &[u8]) -> bool {
+    head.family == Family::Json && line.starts_with(b"{\"") && line.trim_ascii_end().ends_with(b"}")
 }
 
 /// Whether an object on one line is what a logger writes, and no payload.
@@ -175,5 +189,7 @@ fn is_log_object(line: &[u8]) -> bool {
     line.trim_ascii_end().ends_with(b"}")
         && (has(b"\"level\"") || has(b"\"log.level\"") || has(b"\"severity\""))
         && (has(b"\"message\"") || has(b"\"msg\""))
-        && (has(b"\"time\"") || has(b"\"timestamp\"") || has(b"\"@timestamp\"") || has(b"\"instant\""))
+        && [&b"\"time\""[..], b"\"timestamp\"", b"\"@timestamp\"", b"\"instant\"", b"\"timeMillis\""]
+            .into_iter()
+            .any(has)
 }
