@@ -3,7 +3,7 @@
 use crate::event_of::Left;
 use crate::framing::{End, Piece};
 use crate::zone;
-use crate::{EventTime, Family, Lines, Offset, TimeNs, ZoneSource};
+use crate::{EventTime, Family, Formats, Lines, Offset, TimeNs, ZoneSource};
 
 /// The zone local times are read in, and how it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum Input {
     Zone(Zone),
     /// The file's own time, for lines without date.
     FileTime(TimeNs),
+    /// The own formats that hold for lines from there on, in place of those before.
+    Formats(Formats),
 }
 
 /// An input and the offset from which it holds.
@@ -79,6 +81,8 @@ pub struct Context {
     pub file_time: Option<TimeNs>,
     /// Family fixed for the file by its content.
     pub lock: Option<Family>,
+    /// Own formats of the file.
+    pub formats: Formats,
 }
 
 /// Why an encoded context cannot be read; it then counts as empty (protocol rule 11).
@@ -98,6 +102,7 @@ impl Context {
         Context {
             zone: self.zone.clone(),
             lock: self.lock,
+            formats: self.formats.clone(),
             after_generation: self.cut.is_some(),
             cut_lines: Lines::Joined,
             ..Context::default()
@@ -119,6 +124,7 @@ impl Context {
                 }
             }
             Input::FileTime(time) => self.file_time = Some(*time),
+            Input::Formats(formats) => self.formats.clone_from(formats),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0  magic "ctpx"
-//! 4  version, 1
+//! 4  version, 1; 2 when formats follow
 //! 5  flags: head_seen 1, mid_line 2, after_generation 4, and which of the optional parts follow (below)
 //! 6  cut_lines, lock (0: none)
 //! 8  zone        (flag 8)    source u8, length u8, name
@@ -11,16 +11,19 @@
 //!    cut         (flag 64)   u64
 //!    day         (flag 128)  i32
 //!    file_time   present u8, i64
+//!    formats     (version 2) length u16, their specifications
 //! n-4  checksum: low 32 bits of xxh3 over all before it
 //! ```
 //! Numbers are little-endian. A version that is not known is refused; the caller then counts it as empty.
 
 use crate::framing::Lines;
-use crate::{Context, ContextError, Family, Offset, TimeNs, Zone, ZoneSource};
+use crate::{Context, ContextError, Family, Formats, Offset, TimeNs, Zone, ZoneSource};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 4] = b"ctpx";
 const VERSION: u8 = 1;
+/// With own formats: code that knows none must not go on without them.
+const VERSION_FORMATS: u8 = 2;
 
 /// Names of zones are short; a longer one is no zone and is not carried.
 const ZONE_NAME_MAX: usize = 255;
@@ -39,7 +42,8 @@ impl Context {
             | u8::from(self.last_zone.is_some()) << 5
             | u8::from(self.cut.is_some()) << 6
             | u8::from(self.day.is_some()) << 7;
-        out.extend([VERSION, flags, self.cut_lines as u8, self.lock.map_or(0, |f| f as u8)]);
+        let version = if self.formats.is_empty() { VERSION } else { VERSION_FORMATS };
+        out.extend([version, flags, self.cut_lines as u8, self.lock.map_or(0, |f| f as u8)]);
         if let Some(zone) = zone {
             out.extend([zone.source as u8, zone.name.len() as u8]);
             out.extend_from_slice(zone.name.as_bytes());
@@ -61,6 +65,11 @@ impl Context {
         if let Some(TimeNs(t)) = self.file_time {
             out.extend(t.to_le_bytes());
         }
+        if !self.formats.is_empty() {
+            let formats = self.formats.encode();
+            out.extend((formats.len() as u16).to_le_bytes());
+            out.extend_from_slice(&formats);
+        }
         let sum = xxh3_64(&out) as u32;
         out.extend(sum.to_le_bytes());
         out
@@ -77,7 +86,7 @@ impl Context {
         if bytes.len() < 8 || !bytes.starts_with(MAGIC) {
             return Err(ContextError::Corrupt);
         }
-        if bytes[4] > VERSION {
+        if bytes[4] > VERSION_FORMATS {
             return Err(ContextError::Newer);
         }
         let (body, sum) = bytes.split_at(bytes.len() - 4);
@@ -85,7 +94,10 @@ impl Context {
             return Err(ContextError::Corrupt);
         }
         let mut reader = Reader { rest: &body[5..] };
-        let context = reader.context().ok_or(ContextError::Corrupt)?;
+        let mut context = reader.context().ok_or(ContextError::Corrupt)?;
+        if bytes[4] == VERSION_FORMATS {
+            context.formats = reader.formats().ok_or(ContextError::Corrupt)?;
+        }
         if reader.rest.is_empty() { Ok(context) } else { Err(ContextError::Corrupt) }
     }
 }
@@ -124,7 +136,15 @@ impl Reader<'_> {
                 1 => Some(TimeNs(i64::from_le_bytes(self.array()?))),
                 _ => return None,
             },
+            formats: Formats::default(),
         })
+    }
+
+    fn formats(&mut self) -> Option<Formats> {
+        let len = u16::from_le_bytes(self.array()?);
+        let (formats, rest) = self.rest.split_at_checked(usize::from(len))?;
+        self.rest = rest;
+        Formats::decode(formats)
     }
 
     fn zone(&mut self) -> Option<Zone> {
@@ -163,6 +183,17 @@ impl Reader<'_> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
     use super::*;
+    use crate::own::Syntax;
+    use crate::{Format, FormatSpec};
+
+    fn formats() -> Formats {
+        let mut spec =
+            FormatSpec::new("mine", Syntax::Grok, "%{TIMESTAMP_ISO8601:time} %{MINE:level} %{GREEDYDATA:message}");
+        spec.patterns.push(("MINE".into(), "[A-Z]+".into()));
+        spec.zone = Some("Asia/Colombo".into());
+        let layout = FormatSpec::new("layout", Syntax::Layout, "%d|%p|%c|%m%n");
+        Formats::new([spec, layout].map(|spec| Format::new(spec).unwrap()))
+    }
 
     fn full() -> Context {
         Context {
@@ -177,6 +208,7 @@ mod tests {
             day: Some(20_000),
             file_time: Some(TimeNs(7)),
             lock: Some(Family::Tm1),
+            formats: formats(),
         }
     }
 
@@ -199,7 +231,7 @@ mod tests {
             assert!(i == 0 || Context::decode(&good[..i]).is_err(), "cut at {i}");
         }
         let mut newer = good;
-        newer[4] = VERSION + 1;
+        newer[4] = VERSION_FORMATS + 1;
         assert_eq!(Context::decode(&newer), Err(ContextError::Newer));
     }
 

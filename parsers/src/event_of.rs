@@ -8,8 +8,8 @@ use crate::stamp::Stamp;
 use crate::time::{Times, without_own};
 use crate::wrapper::Wrapper;
 use crate::{
-    Context, Continues, Dataset, Event, EventTime, Family, FieldId, FileFacts, Flags, Level, Offset, TimeSource, Zone,
-    dataset, zone,
+    Context, Continues, Dataset, Event, EventTime, Family, FieldId, FileFacts, Flags, Formats, Level, Offset,
+    TimeSource, Zone, dataset, zone,
 };
 
 /// Makes events, one at a time, in the same place.
@@ -79,8 +79,8 @@ impl Maker {
         let head = piece.head.as_ref();
         let dataset = self.dataset.unwrap_or_else(|| dataset::of_event(head, bytes));
         let told = match piece.wrapper {
-            Wrapper::None => self.fill(piece, dataset, bytes),
-            wrapper => self.fill_wrapped(wrapper, piece, dataset, bytes),
+            Wrapper::None => self.fill(piece, dataset, bytes, &context.formats),
+            wrapper => self.fill_wrapped(wrapper, piece, dataset, bytes, &context.formats),
         };
         let own = self.time(head, told.payload, context);
         let is_access = |h: &&Head| matches!(h.family, Family::AccessPt | Family::AccessTc);
@@ -103,16 +103,17 @@ impl Maker {
 
     /// The time that an event tells itself: in its payload where the head has no date, else in its head.
     fn time(&mut self, head: Option<&Head>, payload: Option<Stamp>, context: &Context) -> Option<EventTime> {
+        let zone = head.and_then(|h| context.formats.zone(h)).or(context.zone.as_ref());
         if let Some(stamp) = payload
-            && let Some(time) = self.times.of_stamp(&stamp, context)
+            && let Some(time) = self.times.of_stamp_in(&stamp, context, zone)
         {
             let source = if head.is_some_and(|h| h.stamp.valid) { TimeSource::Payload } else { TimeSource::Parsed };
             return Some(EventTime { source, ..time });
         }
-        self.times.of_stamp(&head?.stamp, context)
+        self.times.of_stamp_in(&head?.stamp, context, zone)
     }
 
-    fn fill(&mut self, piece: &Piece, dataset: Dataset, bytes: &[u8]) -> Told {
+    fn fill(&mut self, piece: &Piece, dataset: Dataset, bytes: &[u8], own: &Formats) -> Told {
         let fields = &mut self.fields;
         let Some(head) = &piece.head else {
             let (level, payload) = if piece.continues { Default::default() } else { text::looks(bytes) };
@@ -134,6 +135,14 @@ impl Maker {
                 let (level, payload) = objects::line(bytes, fields);
                 Told { level, payload, zone: None }
             }
+            Family::Own => {
+                let Some(format) = own.of(head) else { return Told::default() };
+                let filled = format.fill(head, piece.lines, bytes, fields);
+                let payload = content(head, dataset, filled.message, bytes, fields);
+                let banner = head.logger.of(bytes).last() == Some(&b'r');
+                let zone = if banner { zone::of_banner(head.logger.into(), filled.message, bytes) } else { None };
+                Told { level: filled.level, payload: filled.stamp.or(payload), zone }
+            }
             Family::Logfmt => Told { level: objects::logfmt(bytes, fields), ..Told::default() },
             _ => {
                 let (level, message): (Level, Span) = carbon::fill(head, piece.lines, bytes, fields);
@@ -147,13 +156,13 @@ impl Maker {
     }
 
     /// Fills from the inside of the lines; what is no span of the file's own bytes becomes a literal.
-    fn fill_wrapped(&mut self, wrapper: Wrapper, piece: &Piece, dataset: Dataset, bytes: &[u8]) -> Told {
+    fn fill_wrapped(&mut self, wrapper: Wrapper, piece: &Piece, dataset: Dataset, bytes: &[u8], own: &Formats) -> Told {
         let mut inside = std::mem::take(&mut self.inside);
         inside.clear();
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             wrapper.unwrap_into(line, &mut inside);
         }
-        let mut told = self.fill(piece, dataset, &inside);
+        let mut told = self.fill(piece, dataset, &inside, own);
         let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |i| i + 1);
         if told.payload.is_none() && piece.head.as_ref().is_none_or(|h| !h.stamp.valid) {
             told.payload = wrapper.time(&bytes[..first]);
@@ -170,6 +179,10 @@ fn content(head: &Head, dataset: Dataset, message: Span, bytes: &[u8], fields: &
     let logger = head.logger.of(bytes);
     match head.family {
         Family::Corr => return correlation::fill(message, bytes, fields),
+        Family::Own if dataset == Dataset::Correlation => return correlation::fill(message, bytes, fields),
+        Family::Own if matches!(dataset, Dataset::Metrics | Dataset::Analytics) => {
+            return objects::analytics(message, bytes, fields);
+        }
         Family::Gwtrace | Family::MiMetric => match dataset {
             Dataset::Metrics | Dataset::Analytics => return objects::analytics(message, bytes, fields),
             _ if memchr::memmem::find(message.of(bytes), b"ANALYTICS_DATA {").is_some() => {

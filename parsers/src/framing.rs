@@ -9,7 +9,7 @@
 
 use crate::head::{self, Fixed, Head, WINDOW};
 use crate::wrapper::{self, Wrapper};
-use crate::{Context, Family, FileFacts, Flags, heads};
+use crate::{Context, Family, FileFacts, Flags, Formats, Input, InputAt, Offset, heads};
 
 /// The largest event (protocol rule 15).
 pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -109,7 +109,16 @@ impl Framer {
     }
 
     /// The next piece of `buffer[start..]` that is complete. `cut` is a place in `buffer` after `start`.
-    pub(crate) fn next(&mut self, buffer: &[u8], start: usize, cut: Option<usize>, context: &Context) -> Option<Piece> {
+    ///
+    /// `coming` are the inputs after `start`: of them only formats count before the event they stand in is closed.
+    pub(crate) fn next(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+        cut: Option<usize>,
+        context: &Context,
+        coming: Coming<'_>,
+    ) -> Option<Piece> {
         let bytes = &buffer[start..];
         let cut = cut.map(|c| c - start).filter(|c| *c <= bytes.len());
         let bytes = cut.map_or(bytes, |c| &bytes[..c]);
@@ -132,7 +141,7 @@ impl Framer {
                 // Only at a cut: no byte is left, so the open event ends with its last line.
                 return (end > 0).then(|| self.close(bytes, end, End::CutAtLine));
             }
-            if let Some(piece) = self.take_line(bytes, end, context) {
+            if let Some(piece) = self.take_line(bytes, end, context, coming) {
                 return Some(piece);
             }
             if newline.is_none() {
@@ -142,7 +151,7 @@ impl Framer {
     }
 
     /// Decides the line `self.line..end`; gives the piece that it closes.
-    fn take_line(&mut self, bytes: &[u8], end: usize, context: &Context) -> Option<Piece> {
+    fn take_line(&mut self, bytes: &[u8], end: usize, context: &Context, coming: Coming<'_>) -> Option<Piece> {
         let line = content(&bytes[self.line..end]);
         let fixed = self.fixed(context);
         let Some(first) = self.first else {
@@ -153,7 +162,7 @@ impl Framer {
         if self.line == 0 {
             return self.take_in(bytes, end, first.rule);
         }
-        let look = Look::at(line, fixed);
+        let look = Look::at(line, fixed, coming.formats(self.line, &context.formats));
         let ends = look.head.is_some() || first.rule == Lines::Joined && !look.joins;
         if ends || self.is_of_another(&first, &look, line, bytes) {
             let size = self.line;
@@ -265,7 +274,7 @@ impl First {
         if context.mid_line {
             return First { rule: context.cut_lines, continues: true, ..text };
         }
-        let look = Look::at(line, fixed);
+        let look = Look::at(line, fixed, &context.formats);
         if look.head.is_some() {
             return First::of_look(look, context.lock, line);
         }
@@ -308,8 +317,9 @@ struct Look {
 }
 
 impl Look {
-    fn at(line: &[u8], fixed: Fixed) -> Look {
-        if let Some(head) = head::recognise_in(line, fixed)
+    fn at(line: &[u8], fixed: Fixed, formats: &Formats) -> Look {
+        let head_of = |line: &[u8]| head_of(line, fixed, formats);
+        if let Some(head) = head_of(line)
             && !line.starts_with(wrapper::DOCKER)
         {
             return Look { head: Some(head), wrapper: Wrapper::None, joins: false };
@@ -321,12 +331,42 @@ impl Look {
         let window = &line[..line.len().min(WINDOW)];
         if let Some(skip) = wrapper.slice_of(window) {
             let inside = &window[skip..];
-            return Look { head: head::recognise_in(inside, fixed), wrapper, joins: joins(inside) };
+            return Look { head: head_of(inside), wrapper, joins: joins(inside) };
         }
         let mut inside = Vec::new();
         wrapper.unwrap_into(window, &mut inside);
         let inside = content(&inside);
-        Look { head: head::recognise_in(inside, fixed), wrapper, joins: joins(inside) }
+        Look { head: head_of(inside), wrapper, joins: joins(inside) }
+    }
+}
+
+/// The head that `line` is, in one of the own formats or by itself.
+#[inline]
+fn head_of(line: &[u8], fixed: Fixed, formats: &Formats) -> Option<Head> {
+    if formats.is_empty() {
+        return head::recognise_in(line, fixed);
+    }
+    formats.recognise(line).or_else(|| head::recognise_in(line, fixed).filter(|_| formats.share()))
+}
+
+/// Inputs that hold from places after the open event's first byte.
+#[derive(Clone, Copy)]
+pub(crate) struct Coming<'a> {
+    /// Where the open event begins.
+    pub(crate) begin: Offset,
+    pub(crate) inputs: &'a [InputAt],
+}
+
+impl<'a> Coming<'a> {
+    /// The formats that hold for the line `at` bytes behind the open event's first.
+    fn formats(self, at: usize, known: &'a Formats) -> &'a Formats {
+        let place = Offset(self.begin.0 + at as u64);
+        let passed = self.inputs.iter().take_while(|i| i.at <= place);
+        let newest = passed.filter_map(|i| match &i.input {
+            Input::Formats(formats) => Some(formats),
+            Input::Cut | Input::Zone(_) | Input::FileTime(_) => None,
+        });
+        newest.last().unwrap_or(known)
     }
 }
 

@@ -36,6 +36,10 @@ pub(crate) struct Head {
     pub(crate) forwarded: Part,
     /// Where the message begins (for access lines: what follows the time).
     pub(crate) message: u16,
+    /// Which of the own formats it is a head of; of family `own` only.
+    pub(crate) format: u8,
+    /// Own formats: its events are one line long.
+    pub(crate) single: bool,
 }
 
 impl Head {
@@ -56,11 +60,13 @@ impl Head {
             peer: Part::default(),
             forwarded: Part::default(),
             message: 0,
+            format: 0,
+            single: false,
         }
     }
 
     /// The head with all places moved `by` bytes to the right.
-    fn moved(mut self, by: usize) -> Head {
+    pub(crate) fn moved(mut self, by: usize) -> Head {
         let by = by as u16;
         for span in [
             &mut self.level,
@@ -84,7 +90,7 @@ impl Head {
 
     /// Whether events of this shape are one line long by their format.
     pub(crate) fn is_single_line(&self) -> bool {
-        matches!(self.family, Family::AccessPt | Family::AccessTc)
+        self.single || matches!(self.family, Family::AccessPt | Family::AccessTc)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The parser of one stream: what callers see of framing and fields.
 
 use crate::event_of::Maker;
-use crate::framing::{Framer, Piece};
+use crate::framing::{Coming, Framer, Piece};
 use crate::{Context, Event, FileFacts, InputAt, Offset};
 
 /// Why the open event is closed although no next head has been seen.
@@ -62,7 +62,8 @@ impl Parser {
             }
             let cut = inputs.iter().find(|i| i.input == crate::Input::Cut).map(|i| i.at);
             let cut = cut.map(|at| usize::try_from(at.0 - begin.0).unwrap_or(usize::MAX));
-            let Some(piece) = self.framer.next(buffer, start, cut, &self.context) else {
+            let coming = Coming { begin: self.offset, inputs };
+            let Some(piece) = self.framer.next(buffer, start, cut, &self.context, coming) else {
                 return start;
             };
             let end = start + piece.size;

@@ -6,7 +6,7 @@
 
 use crate::stamp::Stamp;
 use crate::zone;
-use crate::{Context, EventTime, TimeNs, TimeSource, ZoneSource};
+use crate::{Context, EventTime, TimeNs, TimeSource, Zone, ZoneSource};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -41,19 +41,25 @@ impl Times {
     }
 
     /// The instant `stamp` tells; `None` when it is no time, or has no date and none is known.
+    #[cfg(test)]
     pub(crate) fn of_stamp(&mut self, stamp: &Stamp, context: &Context) -> Option<EventTime> {
+        self.of_stamp_in(stamp, context, context.zone.as_ref())
+    }
+
+    /// The instant `stamp` tells in `zone`.
+    pub(crate) fn of_stamp_in(&mut self, stamp: &Stamp, context: &Context, zone: Option<&Zone>) -> Option<EventTime> {
         if !stamp.valid {
             return None;
         }
         let dated = stamp.day.map(|day| (day, TimeSource::Parsed));
         let (day, source) = match dated {
-            None if !stamp.dated => self.day_of_clock(stamp, context)?,
+            None if !stamp.dated => self.day_of_clock(stamp, context, zone)?,
             dated => dated?,
         };
         let local = i64::from(day) * DAY_SECONDS + i64::from(stamp.second);
         let (offset, zone) = match stamp.offset {
             Some(minutes) => (i32::from(minutes) * 60, ZoneSource::Line),
-            None => (self.offset(local, context), context.zone.as_ref().map_or(ZoneSource::Host, |z| z.source)),
+            None => (self.offset(local, context, zone), zone.map_or(ZoneSource::Host, |z| z.source)),
         };
         Some(EventTime {
             utc: TimeNs((local - i64::from(offset)).checked_mul(1_000_000_000)? + i64::from(stamp.nanos)),
@@ -66,7 +72,7 @@ impl Times {
     /// The day of a clock time without date: that of the last time of the stream, the next one when the clock
     /// went back by more than half a day, the one before when it went back a little over midnight. The first such
     /// line has the last day that brings it before the file's own time.
-    fn day_of_clock(&mut self, stamp: &Stamp, context: &Context) -> Option<(i32, TimeSource)> {
+    fn day_of_clock(&mut self, stamp: &Stamp, context: &Context, zone: Option<&Zone>) -> Option<(i32, TimeSource)> {
         let second = i64::from(stamp.second);
         let local = |utc: TimeNs, offset: i64| utc.0.div_euclid(1_000_000_000) + offset;
         let day = match (context.last_time, context.last_zone) {
@@ -81,16 +87,16 @@ impl Times {
             }
             _ => {
                 let at = context.file_time?;
-                let offset = self.offset_at(at, context);
+                let offset = self.offset_at(at, zone);
                 (local(at, offset) + DISORDER_SECONDS - second).div_euclid(DAY_SECONDS)
             }
         };
         Some((i32::try_from(day).ok()?, TimeSource::File))
     }
 
-    /// The offset of an instant in the context's zone.
-    fn offset_at(&mut self, at: TimeNs, context: &Context) -> i64 {
-        self.choose(context);
+    /// The offset of an instant in a zone.
+    fn offset_at(&mut self, at: TimeNs, zone: Option<&Zone>) -> i64 {
+        self.choose(zone);
         let instant = Timestamp::from_second(at.0.div_euclid(1_000_000_000));
         match (&self.rules, instant) {
             (Some(rules), Ok(instant)) => i64::from(rules.to_offset(instant).seconds()),
@@ -98,9 +104,9 @@ impl Times {
         }
     }
 
-    /// Takes over the context's zone.
-    fn choose(&mut self, context: &Context) {
-        let name = context.zone.as_ref().map_or("", |z| z.name.as_str());
+    /// Takes over a zone.
+    fn choose(&mut self, zone: Option<&Zone>) {
+        let name = zone.map_or("", |z| z.name.as_str());
         if self.name != name {
             name.clone_into(&mut self.name);
             self.rules = zone::rules(name);
@@ -108,9 +114,9 @@ impl Times {
         }
     }
 
-    /// The offset of a local time in the context's zone.
-    fn offset(&mut self, local: i64, context: &Context) -> i32 {
-        self.choose(context);
+    /// The offset of a local time in a zone.
+    fn offset(&mut self, local: i64, context: &Context, zone: Option<&Zone>) -> i32 {
+        self.choose(zone);
         let quarter = local.div_euclid(QUARTER_SECONDS);
         if quarter != self.quarter {
             self.quarter = quarter;
@@ -157,7 +163,6 @@ fn civil(local: i64) -> Option<DateTime> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
     use super::*;
-    use crate::Zone;
     use crate::span::Cursor;
     use crate::stamp;
     use jiff::Timestamp;

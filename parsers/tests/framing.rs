@@ -1,8 +1,10 @@
 //! Framing does not depend on how bytes arrive, and a mark with its context is all that a restart needs.
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
+use parsers::own::Syntax;
 use parsers::{
-    Context, Continues, Cut, Event, Family, FileFacts, Flags, Input, InputAt, Offset, Parser, TimeNs, Zone, ZoneSource,
+    Context, Continues, Cut, Event, Family, FileFacts, Flags, Format, FormatSpec, Formats, Input, InputAt, Offset,
+    Parser, TimeNs, Zone, ZoneSource,
 };
 use proptest::prelude::*;
 
@@ -81,6 +83,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         2 => Just(b"127.0.0.1 - - [24/May/2019:12:09:41 +0000] \"GET / HTTP/1.1\" 200 5 \"-\" \"-\"".to_vec()),
         1 => Just(b"127.0.0.1 - - [24/May/2019:12:09:41 +0000] GET / HTTP/1.1 200 5 - x 0.001".to_vec()),
         1 => Just(b"TID: [] [] [2026-04-22 11:02:00,319]  INFO {org.wso2.carbon.core.internal.CarbonCoreActivator} - User             : u, en-US, Asia/Karachi".to_vec()),
+        3 => Just(b"22.04.2026 11:02:13 WARN  [main] a.B: own".to_vec()),
+        1 => Just(b"22.04.2026 11:02:13 other".to_vec()),
         3 => Just(b"\tat a.b.C.d(C.java:1)".to_vec()),
         1 => Just(b"Caused by: a.b.C: text".to_vec()),
         1 => Just(b"... 12 more".to_vec()),
@@ -108,13 +112,24 @@ fn document() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+/// Formats whose heads are lines of [`line`] that no built-in family knows.
+fn formats(which: u8) -> Formats {
+    let layout = FormatSpec::new("layout", Syntax::Layout, "%d{dd.MM.yyyy HH:mm:ss} %-5p [%t] %c: %m%n");
+    let regex = FormatSpec::new("regex", Syntax::Regex, r"(?P<time>\d\d\.\d\d\.\d{4} \S+) (?P<message>.*)");
+    let single = FormatSpec { multiline: false, ..regex.clone() };
+    let specs = [vec![layout.clone()], vec![regex], vec![layout, single]];
+    Formats::new(specs[usize::from(which) % 3].iter().map(|spec| Format::new(spec.clone()).unwrap()))
+}
+
 fn inputs_for(size: usize, places: &[(usize, u8)]) -> Vec<InputAt> {
     let mut inputs: Vec<InputAt> = places
         .iter()
         .map(|(at, kind)| InputAt {
             at: Offset((at % (size + 1)) as u64),
-            input: match kind % 4 {
+            input: match kind % 6 {
                 0 | 1 => Input::Cut,
+                4 => Input::Formats(formats(*kind)),
+                5 => Input::Formats(Formats::default()),
                 2 => Input::Zone(Zone { name: "Asia/Colombo".into(), source: ZoneSource::Config }),
                 _ => Input::FileTime(TimeNs(1_700_000_000_000_000_000)),
             },
@@ -215,6 +230,17 @@ fn before_the_first_head_every_line_is_an_event() {
     let lines: Vec<(usize, Family)> = got.iter().map(|g| (g.1, g.2)).collect();
     let none = Family::None;
     assert_eq!(lines, [(1, none), (4, none), (1, none), (3, Family::Plain)]);
+}
+
+#[test]
+fn formats_hold_from_their_input_on() {
+    let own: &[u8] = b"22.04.2026 11:02:13 WARN  [main] a.B: own\n";
+    let text = [HEAD, own, own, HEAD, own].concat();
+    let from = HEAD.len() + own.len();
+    let inputs = [InputAt { at: Offset(from as u64), input: Input::Formats(formats(0)) }];
+    let got = cut_list(&text, &inputs);
+    let families: Vec<(usize, Family)> = got.iter().map(|g| (g.1, g.2)).collect();
+    assert_eq!(families, [(2, Family::Plain), (1, Family::Own), (1, Family::Plain), (1, Family::Own)]);
 }
 
 #[test]

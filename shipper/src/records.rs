@@ -5,7 +5,7 @@
 
 use crate::kept::{Anchors, Head, Kept, LastEvent, Loss, MarkStep, Phase};
 use outside::FileId;
-use parsers::{Input, InputAt, Offset, TimeNs, Zone, ZoneSource};
+use parsers::{Formats, Input, InputAt, Offset, TimeNs, Zone, ZoneSource};
 use prost::Message;
 use std::path::PathBuf;
 use wire::{AgentId, Anchor, LedgerHash, LedgerSum, StreamId};
@@ -113,6 +113,8 @@ struct InputRecord {
     zone_source: u32,
     #[prost(sint64, optional, tag = "5")]
     file_time_ns: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "6")]
+    formats: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -258,14 +260,16 @@ fn input_record(stream: StreamId, i: &InputAt) -> InputRecord {
             record.zone_source = zone.source as u32;
         }
         Input::FileTime(time) => record.file_time_ns = Some(time.0),
+        Input::Formats(formats) => record.formats = Some(formats.encode()),
     }
     record
 }
 
 fn input_of(record: &InputRecord) -> InputAt {
-    let input = match record.file_time_ns {
-        Some(ns) => Input::FileTime(TimeNs(ns)),
-        None => Input::Zone(Zone { name: record.zone.clone(), source: zone_source(record.zone_source) }),
+    let input = match (record.file_time_ns, &record.formats) {
+        (Some(ns), _) => Input::FileTime(TimeNs(ns)),
+        (None, Some(bytes)) => Input::Formats(Formats::decode(bytes).unwrap_or_default()),
+        (None, None) => Input::Zone(Zone { name: record.zone.clone(), source: zone_source(record.zone_source) }),
     };
     InputAt { at: Offset(record.at), input }
 }

@@ -122,7 +122,7 @@ fn class_of(logger: Span, bytes: &[u8]) -> Span {
 }
 
 /// `{api:Name}` and the like, with which Micro Integrator and the gateway begin their messages.
-fn artifact(head: &Head, message: Span, bytes: &[u8], fields: &mut Fields) {
+pub(crate) fn artifact(head: &Head, message: Span, bytes: &[u8], fields: &mut Fields) {
     if !head.artifact.is_empty() {
         // The API log prints the API there, Micro Integrator the archive.
         let api = matches!(head.logger.of(bytes), b"API_LOG") || head.logger.of(bytes).ends_with(b"LogAPI");
