@@ -13,7 +13,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{DecodeError, Limits, Request};
+use wire::{DecodeError, Limits, Request, Verdict};
 
 /// Decompressed bytes per compressed byte that a request may have.
 const RATIO_MAX: usize = 1000;
@@ -34,6 +34,9 @@ pub(super) async fn batches(
     let source = endpoint.tokens.source(bearer(&headers)?, reached.loopback).map_err(denied)?;
     let request = received(&endpoint, body).await?;
     let answer = endpoint.store.submit(source, request).await.map_err(unanswered)?;
+    if let Some(refusal) = no_room(&answer) {
+        return Err(refusal);
+    }
     let kind = [(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE))];
     Ok((kind, wire::encode_answer(&answer)).into_response())
 }
@@ -111,6 +114,29 @@ fn unanswered(error: SubmitError) -> Refusal {
         }
         _ => failed(),
     }
+}
+
+/// 429 or 507 when nothing was taken for lack of room (protocol rule 36). Where only some of the messages were
+/// refused, each verdict says so for itself: streams succeed or fail apart.
+fn no_room(answer: &wire::Answer) -> Option<Refusal> {
+    let mut refused: Option<(u64, &str, bool)> = None;
+    for verdict in &answer.verdicts {
+        match verdict {
+            Verdict::Refused(wire::Refusal::Busy { retry_after_ms, reason, disk_full }) => {
+                let before = refused.unwrap_or_default();
+                refused = Some((before.0.max(*retry_after_ms), reason, before.2 || *disk_full));
+            }
+            // Shown or not, it is not what the sender waits for.
+            Verdict::Provisional { .. } => {}
+            _ => return None,
+        }
+    }
+    let (retry_after_ms, reason, disk_full) = refused?;
+    let (status, kind) = match disk_full {
+        true => (StatusCode::INSUFFICIENT_STORAGE, "full"),
+        false => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+    };
+    Some(Refusal::new(status, kind, reason).retry_after(Duration::from_millis(retry_after_ms)))
 }
 
 fn failed() -> Refusal {

@@ -3,6 +3,9 @@
 
 use crate::http::openapi;
 use crate::serve::tests::{Got, Served};
+use outside::Clock as _;
+use outside::real::RealClock;
+use outside::sim::{SimClock, SimDisk, SimRng};
 use parsers::Level;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -137,6 +140,46 @@ fn only_this_machine_is_answered() {
     assert_eq!(with("Host: localhost:1\r\nOrigin: null"), 403);
     assert_eq!(with("Host: localhost\r\nSec-Fetch-Site: cross-site"), 403);
     assert_eq!(with("Host: localhost\r\nSec-Fetch-Site: same-origin"), 200);
+}
+
+/// A disk of so many bytes.
+fn disk(bytes: u64) -> SimDisk {
+    SimDisk::new(bytes, SimClock::new(RealClock::default().wall_ns()), SimRng::new(1))
+}
+
+/// The message of `request` that holds events, alone.
+fn only_ranges(mut request: wire::Request) -> Vec<u8> {
+    request.messages.retain(|message| matches!(message, wire::Message::Ranges(_)));
+    wire::encode_request(&request)
+}
+
+#[test]
+fn little_room_is_429_and_a_full_disk_507_until_there_is_room() {
+    let (little, enough) = (1 << 20, 64 << 20);
+    for (low_water, kept, status, kind) in [(8 << 20, little, 429, "busy"), (0, 0, 507, "full")] {
+        let disk = disk(enough);
+        let mut served = Served::on(&disk, low_water);
+        served.send(&[(Level::Info, "one")]);
+        let request = served.request(&[(Level::Info, "two")]);
+        let mixed = wire::encode_request(&request);
+        let ranges = only_ranges(request);
+        disk.set_capacity(disk.used() + kept);
+        let got = served.post(None, &ranges);
+        assert_eq!((got.status, got.json()["error"]["kind"].as_str()), (status, Some(kind)), "{got:?}");
+        assert!(got.header("retry-after").is_some());
+        // Marks are still told while only events are refused: then each message speaks for itself.
+        if status == 429 {
+            let got = served.post(None, &mixed);
+            let answer = wire::decode_answer(&got.body, wire::Limits::default()).unwrap();
+            assert_eq!((got.status, answer.verdicts.len()), (200, 2));
+            assert!(matches!(answer.verdicts[1], wire::Verdict::Refused(wire::Refusal::Busy { .. })));
+        }
+        assert_eq!(served.get("/v1/count").json()["count"], 1, "what was taken is found");
+        disk.set_capacity(enough);
+        served.until(|served| served.post(None, &ranges).status == 200);
+        assert_eq!(served.get("/v1/count").json()["count"], 2, "once, however often it was sent");
+        assert_eq!(served.get("/health/ready").status, 200);
+    }
 }
 
 #[test]

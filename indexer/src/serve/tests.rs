@@ -6,6 +6,7 @@ use crate::access::Source;
 use crate::store::naive::NaiveBuilder;
 use bytes::Bytes;
 use outside::real::{RealClock, RealFiles, RealRng};
+use outside::sim::SimDisk;
 use parsers::{
     Dataset, EventTime, Family, Field, FieldId, Flags, Level, Offset, TimeNs, TimeSource, Value, ZoneSource,
 };
@@ -71,6 +72,15 @@ impl Served {
     pub(crate) fn run(&mut self, address: &str) {
         let config = ServeConfig::new(self.folder.path().join("data"), address.parse().unwrap());
         self.running = Some(Server::start(config, outside()).unwrap());
+    }
+
+    /// A server on a simulated disk, with this much kept free.
+    pub(crate) fn on(disk: &SimDisk, low_water_bytes: u64) -> Served {
+        let mut config = ServeConfig::new("/data".into(), "127.0.0.1:0".parse().unwrap());
+        config.store.low_water_bytes = Some(low_water_bytes);
+        let outside = ServeOutside { files: disk.process(), ..outside() };
+        let running = Some(Server::start(config, outside).unwrap());
+        Served { folder: tempfile::tempdir().unwrap(), running, epoch: Epoch::default(), mark: 0 }
     }
 
     pub(crate) fn running(&self) -> &Running {

@@ -48,6 +48,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::{Answer, Epoch, Message, Refusal, Request, Verdict};
 
+/// Why nothing is taken while the WAL cannot be written.
+const DISK_FULL: &str = "the disk is full";
+
 /// The store's core.
 pub struct StoreCore {
     root_folder: PathBuf,
@@ -181,7 +184,7 @@ impl StoreCore {
         let speaker = Speaker { owner: source.owner().into(), environment: source.environment().into(), received };
         let mut answer = self.empty_answer();
         if self.log.is_none() {
-            let busy = self.busy("the disk is full".to_owned());
+            let busy = self.disk_full();
             answer.verdicts = vec![busy; request.messages.len()];
             out.push(StoreOutput::Answer { ticket, answer });
             return;
@@ -271,7 +274,7 @@ impl StoreCore {
     /// Takes a record: WAL first, then the tables.
     fn change(&mut self, record: Record, verdict: Verdict) -> Verdict {
         let Some(log) = &mut self.log else {
-            return self.busy("the disk is full".to_owned());
+            return self.disk_full();
         };
         let position = match log.append(&encode(&record)) {
             Ok(position) => position,
@@ -345,7 +348,7 @@ impl StoreCore {
         self.marks.roll_back();
         self.waiting = Waiting::default();
         for (ticket, mut answer) in std::mem::take(&mut self.held) {
-            let busy = self.busy("the disk is full".to_owned());
+            let busy = self.disk_full();
             answer.verdicts.iter_mut().for_each(|verdict| *verdict = busy.clone());
             out.push(StoreOutput::Answer { ticket, answer });
         }
@@ -397,12 +400,17 @@ impl StoreCore {
 
     fn busy(&self, reason: String) -> Verdict {
         let retry_after_ms = self.config.retry_after.as_millis() as u64;
-        Verdict::Refused(Refusal::Busy { retry_after_ms, reason })
+        Verdict::Refused(Refusal::Busy { retry_after_ms, reason, disk_full: false })
+    }
+
+    fn disk_full(&self) -> Verdict {
+        let retry_after_ms = self.config.retry_after.as_millis() as u64;
+        Verdict::Refused(Refusal::Busy { retry_after_ms, reason: DISK_FULL.to_owned(), disk_full: true })
     }
 
     /// Why nothing that grows the store is taken now (protocol rule 36).
     fn no_room(&self) -> Option<String> {
-        let Some(log) = &self.log else { return Some("the disk is full".to_owned()) };
+        let Some(log) = &self.log else { return Some(DISK_FULL.to_owned()) };
         let wal_max = self.config.wal_bytes.saturating_mul(2);
         if log.size_bytes() + log.pending_bytes() > wal_max {
             return Some(format!("{wal_max} bytes of newest lines wait to be written into segments"));

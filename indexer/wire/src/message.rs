@@ -375,5 +375,7 @@ pub enum Refusal {
         retry_after_ms: u64,
         /// Why, for people.
         reason: String,
+        /// The disk took no more: 507 where everything in a request is refused so, else 429.
+        disk_full: bool,
     },
 }

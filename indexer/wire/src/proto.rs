@@ -392,4 +392,6 @@ pub(crate) struct Busy {
     pub(crate) retry_after_ms: u64,
     #[prost(string, tag = "2")]
     pub(crate) reason: String,
+    #[prost(bool, tag = "3")]
+    pub(crate) disk_full: bool,
 }

@@ -281,7 +281,7 @@ impl ShipperCore {
                     self.stuck(id, &format!("the indexer rejects the event at byte {}: {reason}", offset.0));
                 }
             }
-            Refusal::Busy { retry_after_ms, reason } => {
+            Refusal::Busy { retry_after_ms, reason, .. } => {
                 self.drop_in_flight(id);
                 let wait = Duration::from_millis(retry_after_ms);
                 self.wait_for(id, wait + self.jitter(wait / 4 + self.config.timing.retry_min));

@@ -149,7 +149,11 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         state().prop_map(|state| Verdict::Refused(Refusal::Straddles(state))),
         any::<u64>().prop_map(|max| Verdict::Refused(Refusal::TooLarge { max })),
         any::<u64>().prop_map(|n| Verdict::Refused(Refusal::Rejected { offset: Offset(n), reason: n.to_string() })),
-        any::<u64>().prop_map(|n| Verdict::Refused(Refusal::Busy { retry_after_ms: n, reason: n.to_string() })),
+        any::<u64>().prop_map(|n| Verdict::Refused(Refusal::Busy {
+            retry_after_ms: n,
+            reason: n.to_string(),
+            disk_full: n % 2 == 1
+        })),
     ]
 }
 

@@ -291,7 +291,8 @@ impl TryFrom<VerdictKind> for Verdict {
                 Verdict::Refused(Refusal::Rejected { offset: Offset(rejected.offset), reason: rejected.reason })
             }
             VerdictKind::Busy(busy) => {
-                Verdict::Refused(Refusal::Busy { retry_after_ms: busy.retry_after_ms, reason: busy.reason })
+                let proto::Busy { retry_after_ms, reason, disk_full } = busy;
+                Verdict::Refused(Refusal::Busy { retry_after_ms, reason, disk_full })
             }
         })
     }

@@ -208,9 +208,11 @@ impl From<&Refusal> for VerdictKind {
             Refusal::Rejected { offset, reason } => {
                 VerdictKind::Rejected(proto::Rejected { offset: offset.0, reason: reason.clone() })
             }
-            Refusal::Busy { retry_after_ms, reason } => {
-                VerdictKind::Busy(proto::Busy { retry_after_ms: *retry_after_ms, reason: reason.clone() })
-            }
+            Refusal::Busy { retry_after_ms, reason, disk_full } => VerdictKind::Busy(proto::Busy {
+                retry_after_ms: *retry_after_ms,
+                reason: reason.clone(),
+                disk_full: *disk_full,
+            }),
         }
     }
 }
