@@ -26,6 +26,8 @@ pub enum Safeguard {
     ProvisionalReplaced,
     /// A memory block and its segment change places in one swap (protocol rule 39).
     HandOverAtomic,
+    /// Segments that were merged are removed after the manifest without them is durable (protocol rule 33).
+    MergeNamedFirst,
 }
 
 #[cfg(not(feature = "sabotage"))]

@@ -17,6 +17,7 @@ mod build;
 mod flush;
 pub(crate) mod judge;
 mod ledger;
+mod merge;
 mod provisional;
 mod publish;
 mod retain;
@@ -77,6 +78,12 @@ pub struct StoreCore {
     root_names_leftovers: bool,
     /// A partition whose segment is shown beside the memory it replaces (only with a safeguard off).
     half_handed_over: Option<PartitionKey>,
+    /// The merge that runs.
+    merging: Option<merge::Merging>,
+    merges: u64,
+    merge_error: Option<String>,
+    /// Folders of segments that were merged: no manifest names them any more.
+    merged_away: Vec<PathBuf>,
     /// A flush of everything was asked for.
     flushing: bool,
     /// WAL bytes at which the next cut is tried.
@@ -109,6 +116,10 @@ impl StoreCore {
             root_names_leftovers: false,
             leftovers,
             half_handed_over: None,
+            merging: None,
+            merges: 0,
+            merge_error: None,
+            merged_away: Vec::new(),
             flushing: false,
             next_cut_bytes: config.wal_segment_bytes.saturating_mul(2),
             config,
@@ -132,7 +143,14 @@ impl StoreCore {
                 self.sync(&mut out);
                 self.cut_wal(&mut out);
             }
-            StoreInput::Built(outcome) => self.built(outcome, &mut out),
+            StoreInput::Built(outcome) => {
+                if outcome.is_merge() {
+                    self.merged(outcome, &mut out);
+                } else {
+                    self.built(outcome, &mut out);
+                }
+                self.merge_due(&mut out);
+            }
             StoreInput::ClockConfirmed => self.confirm_clock(),
         }
         out
@@ -162,6 +180,7 @@ impl StoreCore {
             segment_bytes: self.partitions.values().map(|partition| partition.disk.disk_bytes).sum(),
             segments: self.partitions.values().map(|partition| partition.segments.len() as u64).sum(),
             partitions: self.partitions.len() as u64,
+            merges: self.merges,
             memory_events,
             memory_bytes,
             provisional_events: self.provisionals.len(),
@@ -171,6 +190,7 @@ impl StoreCore {
             oldest_ns: self.retention().oldest().map(|oldest| oldest.0),
             failed: self.failed.clone(),
             flush_error: self.flush_error.clone(),
+            merge_error: self.merge_error.clone(),
         }
     }
 
@@ -392,6 +412,7 @@ impl StoreCore {
         self.flush_due(out);
         self.cut_wal(out);
         self.remove_leftovers();
+        self.merge_due(out);
     }
 
     fn empty_answer(&self) -> Answer {

@@ -76,6 +76,10 @@ pub(crate) struct Partition {
     pub(crate) next_segment: u64,
     /// No flush before this, after one failed.
     pub(crate) retry_at: Option<Duration>,
+    /// No merge before this, after one failed.
+    pub(crate) merge_at: Option<Duration>,
+    /// When its newest segment of newest lines came; `None`: before the start.
+    pub(crate) grown_at: Option<Duration>,
 }
 
 impl Partition {
@@ -91,6 +95,8 @@ impl Partition {
             memory: Blocks::default(),
             next_segment: 1,
             retry_at: None,
+            merge_at: None,
+            grown_at: None,
         }
     }
 
@@ -119,6 +125,16 @@ impl Partition {
         self.disk.raw_bytes += listed.meta.raw_bytes;
         self.disk.disk_bytes += listed.meta.disk_bytes;
         self.segments.push((listed, segment));
+    }
+
+    /// Puts one segment in the place of those that were merged into it.
+    pub(crate) fn replace_segments(&mut self, parts: &[String], listed: Listed, segment: Arc<dyn Segment>) {
+        let all = std::mem::take(&mut self.segments);
+        self.disk = Disk::default();
+        for (part, segment) in all.into_iter().filter(|(part, _)| !parts.contains(&part.name)) {
+            self.add_segment(part, segment);
+        }
+        self.add_segment(listed, segment);
     }
 
     /// Puts what it holds into its view; provisional events stay as they are.

@@ -30,6 +30,20 @@ pub trait SegmentBuilder: Send + Sync + std::fmt::Debug {
     /// the folder too. Never called with no event.
     fn build(&self, files: &dyn Files, folder: &Path, events: &[Arc<StoredEvent>])
     -> Result<SegmentMeta, SegmentError>;
+    /// Writes the events of `segments` as one segment into the new, empty folder `folder`, durable as with
+    /// [`SegmentBuilder::build`]. Whoever asks bounds their bytes.
+    fn merge(
+        &self,
+        files: &dyn Files,
+        folder: &Path,
+        segments: &[Arc<dyn Segment>],
+    ) -> Result<SegmentMeta, SegmentError> {
+        let mut events = Vec::new();
+        for segment in segments {
+            segment.each_event(&mut |event| events.push(event))?;
+        }
+        self.build(files, folder, &events)
+    }
     /// Opens a segment that was built before, checking sizes and checksums of its files.
     fn open(&self, files: &dyn Files, folder: &Path, meta: &SegmentMeta) -> Result<Arc<dyn Segment>, SegmentError>;
 }
@@ -51,6 +65,14 @@ pub trait Segment: Send + Sync + std::fmt::Debug {
 
     /// One event.
     fn event(&self, row: Row) -> Result<Arc<StoredEvent>, SegmentError>;
+
+    /// Hands all its events to `visit`, in any order.
+    fn each_event(&self, visit: &mut dyn FnMut(Arc<StoredEvent>)) -> Result<(), SegmentError> {
+        (0..self.meta().events).try_for_each(|row| {
+            visit(self.event(Row(row as u32))?);
+            Ok(())
+        })
+    }
 
     /// The rows of a stream's events that begin inside `offsets`, by offset.
     fn stream_rows(&self, stream: StreamId, offsets: Range<Offset>) -> Result<Vec<(Offset, Row)>, SegmentError>;
@@ -199,6 +221,13 @@ pub struct Place {
     pub stream: StreamId,
     /// Offset.
     pub offset: Offset,
+}
+
+impl SegmentError {
+    /// Whether the same can succeed later.
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, SegmentError::Io { .. })
+    }
 }
 
 impl Place {

@@ -42,6 +42,15 @@ pub struct StoreConfig {
     pub provisional_event_bytes: u64,
     /// Raw bytes of a day from which on its hours are partitions of their own.
     pub day_bytes: u64,
+    /// So many segments of about the same size in one partition become one.
+    pub merge_segments: usize,
+    /// Raw bytes that merging puts into one segment at most: what bounds its memory.
+    pub merge_bytes: u64,
+    /// Events that merging puts into one segment at most.
+    pub merge_events: u64,
+    /// When a partition's day (or hour) is over for so long, and nothing came for so long, its segments become as
+    /// few as may be.
+    pub seal_after: Duration,
     /// How long a refused sender is asked to wait.
     pub retry_after: Duration,
     /// Id of this host: a shipper with another one is remote, and its clock may confirm ours (protocol rule 37).
@@ -64,6 +73,10 @@ impl Default for StoreConfig {
             provisional_bytes: 32 << 20,
             provisional_event_bytes: 64 << 10,
             day_bytes: 5 << 30,
+            merge_segments: 8,
+            merge_bytes: 96 << 20,
+            merge_events: 1_000_000,
+            seal_after: Duration::from_secs(3600),
             retry_after: Duration::from_secs(1),
             host_id: None,
         }
@@ -188,6 +201,8 @@ pub struct StoreStatus {
     pub segments: u64,
     /// Partitions.
     pub partitions: u64,
+    /// Merges since the start.
+    pub merges: u64,
     /// Events in memory only (and in the WAL).
     pub memory_events: u64,
     /// Raw bytes of these.
@@ -206,6 +221,8 @@ pub struct StoreStatus {
     pub failed: Option<String>,
     /// Last error of a flush that will be tried again.
     pub flush_error: Option<String>,
+    /// Last error of a merge that will be tried again.
+    pub merge_error: Option<String>,
 }
 
 /// Why a store cannot be opened. Nothing was changed in its folder.

@@ -4,6 +4,7 @@
 //! partition's manifest names it with the position up to which its events are in segments; memory and segment
 //! change places in one swap. The WAL is cut last: mark table, then root with the cut, then the log.
 
+use super::build::Parts;
 use super::{BuildJob, BuildOutcome, StoreCore, StoreOutput};
 use crate::store::manifest::{
     self, Listed, PartitionEntry, PartitionManifest, WriteFailure, partition_folder, replace_whole, segment_name,
@@ -124,14 +125,14 @@ impl StoreCore {
         partition.retry_at = None;
         let folder = self.root_folder.join(partition.folder.as_ref()?).join(&name);
         let sealed = Sealed { blocks: std::mem::take(&mut partition.memory), name: name.clone(), up_to };
-        let blocks = sealed.blocks.blocks.clone();
+        let from = Parts::Blocks(sealed.blocks.blocks.clone());
         partition.sealed = Some(sealed);
-        Some(BuildJob { partition: key, folder, name, blocks })
+        Some(BuildJob { partition: key, folder, name, from })
     }
 
     /// Commits a segment that was built, or puts its events back.
     pub(super) fn built(&mut self, outcome: BuildOutcome, out: &mut Vec<StoreOutput>) {
-        let BuildOutcome { partition: key, folder, name, result } = outcome;
+        let BuildOutcome { partition: key, folder, name, result, .. } = outcome;
         let expected = self.partitions.get(&key).and_then(|partition| partition.sealed.as_ref());
         if self.failed.is_some() || expected.is_none_or(|sealed| sealed.name != name) {
             return;
@@ -167,6 +168,7 @@ impl StoreCore {
         let path = self.root_folder.join(folder).join(manifest::PARTITION);
         replace_whole(&*self.outside.files, &path, manifest::PARTITION_KIND, &body)?;
         partition.position = sealed.up_to;
+        partition.grown_at = Some(self.outside.clock.monotonic());
         partition.add_segment(listed, segment);
         let sealed = partition.sealed.take();
         if Safeguard::HandOverAtomic.holds() {

@@ -7,7 +7,7 @@
 mod place;
 mod shape;
 
-pub(super) use place::{DAY_NS, Placing, Retention, day_of};
+pub(super) use place::{DAY_NS, HOUR_NS, Placing, Retention, day_of};
 pub(super) use shape::event_fault;
 
 use crate::event::StreamInfo;

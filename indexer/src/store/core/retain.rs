@@ -161,8 +161,11 @@ impl StoreCore {
         self.remove_leftovers();
     }
 
-    /// Removes folders of removed partitions; what cannot be removed is tried again.
+    /// Removes folders of removed partitions and of merged segments; what cannot be removed is tried again.
     pub(super) fn remove_leftovers(&mut self) {
+        if self.failed.is_none() {
+            self.remove_merged();
+        }
         if self.leftovers.is_empty() || self.failed.is_some() {
             return;
         }

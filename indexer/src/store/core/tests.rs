@@ -20,11 +20,13 @@
 //! | 35 leaving memory | [`durable::newest_lines_leave_memory_by_count_age_and_wal`] |
 //! | 36 low water, full disk | [`durable::a_full_disk_refuses_and_recovers_by_itself`], [`durable::a_flush_on_a_full_disk_keeps_block_and_wal`], [`durable::below_low_water_nothing_new_is_taken`] |
 //! | 37 retention and clock | [`retention`] (module) |
+//! | 33, 36, 39 merges | [`merge`] (module) |
 //! | 39 one swap | [`durable::a_hand_over_is_one_swap`], [`provisional`] |
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod damage;
 mod durable;
+mod merge;
 mod model;
 mod provisional;
 mod retention;

@@ -24,6 +24,7 @@ use parsers::{FieldId, Value};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use wire::StreamId;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Longest value in a column.
@@ -224,12 +225,16 @@ pub(super) fn build(events: &[Arc<StoredEvent>], out: &mut Writer) -> Built {
 /// Numbers the different infos. Events of one stream may have several: its file's head grows, a label changes.
 fn infos(events: &[Arc<StoredEvent>]) -> Interner<*const StreamInfo> {
     let mut infos = Interner::<*const StreamInfo>::new(events.len());
+    // In a merge each part brings infos of its own.
+    let mut of_stream: HashMap<StreamId, Vec<u32>> = HashMap::new();
     for event in events {
         let pointer = Arc::as_ptr(&event.info);
         if !infos.ordinals.contains_key(&pointer) {
-            let equal = infos.first_rows.iter().position(|&row| events[row as usize].info == event.info);
-            if let Some(ordinal) = equal {
-                infos.ordinals.insert(pointer, ordinal as u32);
+            let same_stream = of_stream.entry(event.info.stream).or_default();
+            let is_equal = |ordinal: &&u32| events[infos.first_rows[**ordinal as usize] as usize].info == event.info;
+            match same_stream.iter().find(is_equal) {
+                Some(&ordinal) => drop(infos.ordinals.insert(pointer, ordinal)),
+                None => same_stream.push(infos.first_rows.len() as u32),
             }
         }
         infos.push(&pointer);

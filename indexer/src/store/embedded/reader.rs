@@ -165,6 +165,8 @@ pub(super) struct Events<'s> {
     blocks: &'s [u8],
     /// The block used last, and the rows in it.
     current: Option<(Range<usize>, Arc<Block>)>,
+    /// Whether blocks are kept for the next query.
+    caching: bool,
 }
 
 impl<'s> Events<'s> {
@@ -178,7 +180,13 @@ impl<'s> Events<'s> {
             ends: segment.ints("blocks/ends")?,
             blocks: segment.container.unchecked_section("blocks")?,
             current: None,
+            caching: true,
         })
+    }
+
+    /// For reading all events in order, once: what queries use stays in the cache.
+    pub(super) fn passing(segment: &'s EmbeddedSegment) -> Result<Events<'s>, SegmentError> {
+        Ok(Events { caching: false, ..Events::new(segment)? })
     }
 
     /// Whether the block of a row is at hand.
@@ -222,7 +230,9 @@ impl<'s> Events<'s> {
             return Err(self.segment.senseless("blocks/rows"));
         }
         let key = (self.segment.number, number);
-        if let Some(block) = self.segment.cache.get(key) {
+        if self.caching
+            && let Some(block) = self.segment.cache.get(key)
+        {
             return Ok((rows, block));
         }
         let start = number.checked_sub(1).map_or(0, |before| self.ends.get(before)) as usize;
@@ -230,7 +240,9 @@ impl<'s> Events<'s> {
         let bytes = bytes.ok_or_else(|| self.segment.senseless("blocks/ends"))?;
         let block = Block::open(bytes, self.shapes).map_err(|reason| self.segment.container.corrupt(reason))?;
         let block = Arc::new(block);
-        self.segment.cache.put(key, &block);
+        if self.caching {
+            self.segment.cache.put(key, &block);
+        }
         Ok((rows, block))
     }
 }

@@ -167,6 +167,14 @@ impl Segment for EmbeddedSegment {
         &self.meta
     }
 
+    fn each_event(&self, visit: &mut dyn FnMut(Arc<StoredEvent>)) -> Result<(), SegmentError> {
+        let mut events = Events::passing(self)?;
+        (0..self.rows()).try_for_each(|row| {
+            visit(events.get(row)?);
+            Ok(())
+        })
+    }
+
     fn scan(
         &self,
         question: &Question<'_>,

@@ -8,10 +8,12 @@
 //! - after a restart the store tells that mark, and its books add up.
 
 use super::rig::{DAY, NOW, Rig, body, byte_at, file_bytes, open, range, small};
-use crate::store::core::{BuildJob, StoreConfig, StoreInput, Ticket};
+use crate::store::core::{BuildJob, BuildOutcome, StoreConfig, StoreInput, Ticket};
 use crate::store::naive::NaiveBuilder;
 use bytes::Bytes;
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::{
@@ -105,7 +107,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..STREAMS, 1u64..20).prop_map(|(stream, size)| Op::Open { stream, size }),
         1 => (0..STREAMS).prop_map(|stream| Op::Gap { stream }),
         10 => Just(Op::Sync),
-        6 => any::<bool>().prop_map(|all| Op::Build { all }),
+        10 => any::<bool>().prop_map(|all| Op::Build { all }),
         3 => (0u64..700).prop_map(|secs| Op::Tick { secs }),
         1 => Just(Op::Flush),
         1 => Just(Op::Kill),
@@ -122,6 +124,15 @@ struct Game {
     plans: BTreeMap<u64, Plan>,
     tickets: BTreeMap<Ticket, u64>,
     next_ticket: u64,
+    hits: Merges,
+}
+
+/// What became of merges.
+#[derive(Clone, Copy, Debug, Default)]
+struct Merges {
+    merged: u64,
+    died: u64,
+    failed: u64,
 }
 
 fn stream(i: u64) -> StreamId {
@@ -193,7 +204,7 @@ impl Game {
     fn new(config: StoreConfig, seed: u64) -> Game {
         let rig = Rig::seeded(config, seed);
         let plans = (0..STREAMS).map(|i| (i, Plan::default())).collect();
-        let mut game = Game { rig, plans, tickets: BTreeMap::new(), next_ticket: 1 };
+        let mut game = Game { rig, plans, tickets: BTreeMap::new(), next_ticket: 1, hits: Merges::default() };
         game.begin();
         game
     }
@@ -263,7 +274,10 @@ impl Game {
                 let jobs: Vec<BuildJob> = self.rig.jobs.drain(..n).collect();
                 for job in jobs {
                     let outcome = job.run(&*self.rig.files, &NaiveBuilder);
+                    self.note_merge(&outcome);
+                    let before = self.rig.core().status().merges;
                     self.step(StoreInput::Built(outcome));
+                    self.hits.merged += self.rig.core().status().merges - before;
                 }
             }
             Op::Tick { secs } => {
@@ -277,6 +291,14 @@ impl Game {
             Op::Full { left } => self.rig.disk.set_capacity(self.rig.disk.used() + left),
             Op::Space => self.rig.disk.set_capacity(1 << 30),
             Op::FailSync => self.rig.disk.fail_syncs(1),
+        }
+    }
+
+    fn note_merge(&mut self, outcome: &BuildOutcome) {
+        if outcome.is_merge() && self.rig.files.is_dead() {
+            self.hits.died += 1;
+        } else if outcome.is_merge() && !outcome.is_built() {
+            self.hits.failed += 1;
         }
     }
 
@@ -386,25 +408,64 @@ impl Game {
         self.check();
         self.rig.flush();
         self.check();
+        self.seal();
         self.restart(false);
+    }
+
+    /// Nothing comes any more: days that are over become as few segments as may be.
+    fn seal(&mut self) {
+        for _ in 0..20 {
+            self.play(&Op::Tick { secs: 700 });
+            self.play(&Op::Build { all: true });
+            self.check();
+        }
+        self.check_books();
+        let half = self.rig.config.merge_bytes / 2;
+        let snapshot = self.rig.snapshot();
+        for (key, view) in snapshot.partitions.iter().filter(|(key, _)| i64::from(key.day) < NOW / DAY) {
+            let small = view.segments.iter().filter(|segment| segment.meta().raw_bytes <= half).count();
+            assert!(small <= 1, "{small} small segments are left of {key:?}");
+        }
     }
 }
 
 fn config() -> impl Strategy<Value = StoreConfig> {
-    (1u64..12, 200u64..2000, 1u64..900).prop_map(|(memory_events, wal_segment_bytes, memory_age)| StoreConfig {
-        memory_events,
-        wal_segment_bytes,
-        wal_bytes: wal_segment_bytes * 4,
-        memory_age: Duration::from_secs(memory_age),
-        ..small()
+    let merging = (2usize..4, 200u64..3000, 1u64..600);
+    (1u64..8, 200u64..2000, 1u64..900, merging).prop_map(|(memory_events, wal_segment_bytes, memory_age, merging)| {
+        StoreConfig {
+            memory_events,
+            wal_segment_bytes,
+            wal_bytes: wal_segment_bytes * 4,
+            memory_age: Duration::from_secs(memory_age),
+            merge_segments: merging.0,
+            merge_bytes: merging.1,
+            seal_after: Duration::from_secs(merging.2),
+            ..small()
+        }
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn nothing_is_lost_or_doubled(config in config(), seed in any::<u64>(), ops in prop::collection::vec(op(), 1..80)) {
-        Game::new(config, seed).run(&ops);
+#[test]
+fn nothing_is_lost_or_doubled() {
+    let config = (config(), any::<u64>(), prop::collection::vec(op(), 1..80));
+    let settings =
+        ProptestConfig { cases: 400, max_shrink_iters: 4000, source_file: Some(file!()), ..ProptestConfig::default() };
+    let all = Cell::new(Merges::default());
+    let outcome = TestRunner::new(settings).run(&config, |(config, seed, ops)| {
+        let mut game = Game::new(config, seed);
+        game.run(&ops);
+        let (sum, of_game) = (all.get(), game.hits);
+        all.set(Merges {
+            merged: sum.merged + of_game.merged,
+            died: sum.died + of_game.died,
+            failed: sum.failed + of_game.failed,
+        });
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
     }
+    let all = all.get();
+    println!("{all:?}");
+    assert!(all.merged > 300 && all.died > 3 && all.failed > 3, "not tried often enough: {all:?}");
 }
