@@ -30,4 +30,5 @@ twins! {
     replay_without_the_partitions_number: ReplayByPartition,
     provisional_not_replaced: ProvisionalReplaced,
     hand_over_in_two_swaps: HandOverAtomic,
+    merged_segments_removed_before_the_manifest: MergeNamedFirst,
 }

@@ -78,6 +78,14 @@ pub enum Hit {
     SegmentBuilt,
     /// A flush failed and was tried again.
     BuildFailed,
+    /// Segments became one.
+    SegmentsMerged,
+    /// A merge failed; its parts stayed.
+    MergeFailed,
+    /// The store was killed inside a merge.
+    StoreKilledInMerge,
+    /// A segment was built or merged as it is outside of the simulation.
+    EmbeddedSegment,
     /// The store's disk was full.
     StoreDiskFull,
     /// The shipper's disk was full.
@@ -131,6 +139,10 @@ impl Hit {
         Hit::Continuation,
         Hit::SegmentBuilt,
         Hit::BuildFailed,
+        Hit::SegmentsMerged,
+        Hit::MergeFailed,
+        Hit::StoreKilledInMerge,
+        Hit::EmbeddedSegment,
         Hit::StoreDiskFull,
         Hit::ShipperDiskFull,
         Hit::StoreSyncFailed,

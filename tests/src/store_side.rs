@@ -6,7 +6,9 @@ use indexer::access::Source;
 use indexer::store::core::{
     BuildJob, OpenError, StoreConfig, StoreCore, StoreInput, StoreOutput, StoreOutside, Ticket,
 };
+use indexer::store::embedded::EmbeddedBuilder;
 use indexer::store::naive::NaiveBuilder;
+use indexer::store::segment::SegmentBuilder;
 use indexer::store::snapshot::SnapshotCell;
 use outside::sim::{SYNC_FAILED, SimClock, SimDisk, SimFiles, SimRng};
 use std::path::Path;
@@ -21,9 +23,28 @@ pub(crate) struct StoreSide {
     pub(crate) disk: SimDisk,
     running: Option<(StoreCore, Arc<SimFiles>)>,
     builds: Vec<BuildJob>,
+    builder: Builder,
     pub(crate) starts: u64,
     clock: SimClock,
     rng: SimRng,
+}
+
+/// What segments are made with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Builder {
+    /// Fast, and as simple as can be.
+    Naive,
+    /// The one that is used outside.
+    Embedded,
+}
+
+impl Builder {
+    fn make(self) -> Arc<dyn SegmentBuilder> {
+        match self {
+            Builder::Naive => Arc::new(NaiveBuilder),
+            Builder::Embedded => Arc::new(EmbeddedBuilder::whole(1 << 20)),
+        }
+    }
 }
 
 /// What the world must hear of a step.
@@ -42,13 +63,16 @@ fn config() -> StoreConfig {
         wal_bytes: 12_000,
         wal_segment_bytes: 3_000,
         low_water_bytes: Some(40_000),
+        merge_segments: 2,
+        merge_bytes: 16_000,
+        seal_after: Duration::from_secs(30),
         ..StoreConfig::default()
     }
 }
 
 impl StoreSide {
-    pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng) -> StoreSide {
-        StoreSide { disk, running: None, builds: Vec::new(), starts: 0, clock, rng }
+    pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng, builder: Builder) -> StoreSide {
+        StoreSide { disk, running: None, builds: Vec::new(), builder, starts: 0, clock, rng }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -69,7 +93,7 @@ impl StoreSide {
             files: process.clone(),
             clock: Arc::new(self.clock.clone()),
             rng: Arc::new(self.rng.clone()),
-            builder: Arc::new(NaiveBuilder),
+            builder: self.builder.make(),
         };
         match StoreCore::open(Path::new(ROOT), config(), outside) {
             Ok(core) if !process.is_dead() => {
@@ -130,21 +154,30 @@ impl StoreSide {
         Heard::Answers(answers)
     }
 
-    /// Runs one waiting flush, to its end or into death.
+    /// Runs one waiting flush or merge, to its end or into death.
     pub(crate) fn build(&mut self, network: &mut Network, counts: &mut Counts) -> Heard {
         let Some((_, process)) = &self.running else { return Heard::Answers(Vec::new()) };
         if self.builds.is_empty() {
             return Heard::Answers(Vec::new());
         }
         let job = self.builds.remove(0);
-        let outcome = job.run(process.as_ref(), &NaiveBuilder);
+        let is_merge = job.is_merge();
+        let outcome = job.run(process.as_ref(), &*self.builder.make());
         if process.is_dead() {
-            counts.hit(Hit::StoreKilledInBuild);
+            counts.hit(if is_merge { Hit::StoreKilledInMerge } else { Hit::StoreKilledInBuild });
             drop(outcome);
             self.bury(network, counts);
             return Heard::Died;
         }
-        counts.hit(if outcome.is_built() { Hit::SegmentBuilt } else { Hit::BuildFailed });
+        counts.hit(match (outcome.is_built(), is_merge) {
+            (true, false) => Hit::SegmentBuilt,
+            (false, false) => Hit::BuildFailed,
+            (true, true) => Hit::SegmentsMerged,
+            (false, true) => Hit::MergeFailed,
+        });
+        if outcome.is_built() && self.builder == Builder::Embedded {
+            counts.hit(Hit::EmbeddedSegment);
+        }
         self.step(StoreInput::Built(outcome), network, counts)
     }
 

@@ -4,7 +4,7 @@ use crate::counts::{Counts, Hit};
 use crate::network::Network;
 use crate::oracle::Oracle;
 use crate::shipper_side::ShipperSide;
-use crate::store_side::{Heard, StoreSide};
+use crate::store_side::{Builder, Heard, StoreSide};
 use crate::writer::{LOGS, Writer};
 use bytes::Bytes;
 use indexer::store::core::StoreInput;
@@ -20,6 +20,12 @@ use wire::{EventBody, EventsPayload, Fate, Message, Offset, Range, Ranges, Reque
 
 /// 2026-11-25T10:00:00Z.
 const START_NS: i64 = 1_795_600_800_000_000_000;
+/// 2026-11-25T23:55:00Z: a day ends, and its partition is sealed.
+const START_LATE_NS: i64 = 1_795_650_900_000_000_000;
+/// One of so many seeds begins late in the day.
+const LATE: u64 = 4;
+/// One of so many seeds has the store's own segments.
+const EMBEDDED: u64 = 16;
 const DISK_BYTES: u64 = 16 << 20;
 /// Ticket of requests that nobody waits for.
 const PROBE: u64 = u64::MAX;
@@ -102,7 +108,8 @@ impl World {
     fn new(seed: u64) -> World {
         let rng = SimRng::new(seed);
         let draw = |salt: u64| SimRng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt);
-        let clock = SimClock::new(START_NS);
+        let clock = SimClock::new(if seed % LATE == 3 { START_LATE_NS } else { START_NS });
+        let builder = if seed % EMBEDDED == 7 { Builder::Embedded } else { Builder::Naive };
         let host = SimDisk::new(DISK_BYTES, clock.clone(), draw(1));
         host.short_reads(seed.is_multiple_of(2));
         let data = SimDisk::new(DISK_BYTES, clock.clone(), draw(2));
@@ -110,7 +117,7 @@ impl World {
             writer: Writer::new(host.clone(), clock.clone(), draw(3)),
             shipper: ShipperSide::new(host, clock.clone(), draw(4)),
             network: Network::new(draw(5)),
-            store: StoreSide::new(data, clock.clone(), draw(6)),
+            store: StoreSide::new(data, clock.clone(), draw(6), builder),
             oracle: Oracle::default(),
             counts: Counts::default(),
             failure: None,
