@@ -34,6 +34,9 @@ struct Arguments {
     /// Folder to build in, emptied.
     #[arg(long)]
     folder: std::path::PathBuf,
+    /// So many segments are merged into one; 0: none are.
+    #[arg(long, default_value_t = 0)]
+    merge: usize,
     /// Times each query is asked.
     #[arg(long, default_value_t = 20)]
     runs: usize,
@@ -48,7 +51,13 @@ fn main() -> anyhow::Result<()> {
     events.sort_by_key(|event| event.time);
     let segments = build(&arguments, &events)?;
     drop(events);
-    ask(&segments, arguments.runs)
+    ask(&segments, arguments.runs)?;
+    if arguments.merge < 2 {
+        return Ok(());
+    }
+    let merged = merge(&arguments, &segments)?;
+    drop(segments);
+    ask(&merged, arguments.runs)
 }
 
 /// Seconds of processor this thread has used.
@@ -136,6 +145,41 @@ fn build(arguments: &Arguments, events: &[Arc<StoredEvent>]) -> anyhow::Result<V
         );
     }
     Ok(segments)
+}
+
+/// Peak of this process's own memory since the last call, MiB.
+fn memory_peak() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    drop(std::fs::write("/proc/self/clear_refs", "5"));
+    kib.unwrap_or(0) >> 10
+}
+
+fn merge(arguments: &Arguments, segments: &[Arc<dyn Segment>]) -> anyhow::Result<Vec<Arc<dyn Segment>>> {
+    let files = RealFiles;
+    let builder = EmbeddedBuilder::mapped(32 << 20);
+    let (mut merged, mut raw, mut disk, mut seconds) = (Vec::new(), 0, 0, 0.0);
+    memory_peak();
+    for (i, parts) in segments.chunks(arguments.merge).enumerate() {
+        let folder = arguments.folder.join(format!("merged-{i}"));
+        files.create_folder_all(&folder)?;
+        let begin = processor_seconds();
+        let meta = builder.merge(&files, &folder, parts)?;
+        seconds += processor_seconds() - begin;
+        raw += meta.raw_bytes;
+        disk += meta.disk_bytes;
+        merged.push(builder.open(&files, &folder, &meta)?);
+    }
+    println!(
+        "merge of {}: {:.1} MB/s per core, {} segments, {:.4} of raw, peak memory {} MiB",
+        arguments.merge,
+        raw as f64 / 1e6 / seconds,
+        merged.len(),
+        disk as f64 / raw as f64,
+        memory_peak()
+    );
+    Ok(merged)
 }
 
 fn add_sizes(folder: &Path, sizes: &mut BTreeMap<String, u64>) -> anyhow::Result<()> {

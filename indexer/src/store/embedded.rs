@@ -15,7 +15,7 @@
 //! tantivy's types do not leave this folder. Its own writing to disk is not used: an index is built in memory
 //! and becomes sections, so a segment is durable after one sync of a file and one of its folder.
 //!
-//! Left out: merging, templates, deletion of single events.
+//! Left out: templates, deletion of single events.
 
 mod bits;
 mod block;
@@ -112,7 +112,24 @@ impl SegmentBuilder for EmbeddedBuilder {
         folder: &Path,
         events: &[Arc<StoredEvent>],
     ) -> Result<SegmentMeta, SegmentError> {
-        build::build(files, folder, events)
+        build::build(files, folder, &build::InMemory::new(events.to_vec()))
+    }
+
+    fn merge(
+        &self,
+        files: &dyn Files,
+        folder: &Path,
+        segments: &[Arc<dyn Segment>],
+    ) -> Result<SegmentMeta, SegmentError> {
+        let own = segments.iter().map(|segment| segment.as_any()?.downcast_ref::<EmbeddedSegment>());
+        if let Some(parts) = own.collect::<Option<Vec<_>>>() {
+            return build::build(files, folder, &build::Parts(parts));
+        }
+        let mut events = Vec::new();
+        for segment in segments {
+            segment.each_event(&mut |event| events.push(event))?;
+        }
+        self.build(files, folder, &events)
     }
 
     fn open(&self, files: &dyn Files, folder: &Path, meta: &SegmentMeta) -> Result<Arc<dyn Segment>, SegmentError> {

@@ -53,6 +53,11 @@ pub trait Segment: Send + Sync + std::fmt::Debug {
     /// What the manifest says of it.
     fn meta(&self) -> &SegmentMeta;
 
+    /// Itself, for the builder that made it and may know a shorter way to its events.
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        None
+    }
+
     /// Hands the matching events after the place `after` to `visit`, in `order`, until it breaks.
     fn scan(
         &self,

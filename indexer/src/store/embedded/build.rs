@@ -1,9 +1,14 @@
-//! Writes a segment.
+//! Writes a segment, of events in memory or of other segments.
+//!
+//! The events come twice, newest first: once for what must be known of all of them (columns, places, stream table),
+//! then for what is written event by event. So only what becomes the segment is in memory, and the one event at
+//! hand: merging large segments takes a fraction of what their events would.
 
 use super::block::{self, Shapes};
 use super::columns;
 use super::container::{FILE_NAME, Writer};
 use super::ids::ListsWriter;
+use super::reader::{EmbeddedSegment, Events};
 use super::terms::TermsWriter;
 use super::{FORMAT, infos, ints, rollup, varint, words};
 use crate::event::StoredEvent;
@@ -13,34 +18,129 @@ use crate::store::segment::{Place, SegmentError, SegmentFile, SegmentMeta, Strea
 use crate::store::wal::event_sum;
 use outside::{Files, OpenMode, Safeguard};
 use parsers::{FieldId, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::path::Path;
 use std::sync::Arc;
 use wire::{LedgerSum, StreamId};
 
-/// Builds the segment of `events` in `folder`.
-pub(super) fn build(
-    files: &dyn Files,
-    folder: &Path,
-    events: &[Arc<StoredEvent>],
-) -> Result<SegmentMeta, SegmentError> {
-    let mut events = events.to_vec();
-    events.sort_unstable_by_key(|event| std::cmp::Reverse(Place::of(event)));
-    let bytes = Sections::build(&events).map_err(|error| SegmentError::Io {
-        what: "encode segment",
-        path: folder.display().to_string(),
-        source: error,
-    })?;
+/// Events that can be gone through several times, newest first.
+pub(super) trait Source {
+    /// How many.
+    fn len(&self) -> usize;
+    /// Hands each to `visit`.
+    fn each(&self, visit: &mut dyn FnMut(&Arc<StoredEvent>) -> Result<(), SegmentError>) -> Result<(), SegmentError>;
+}
+
+/// Events in memory, sorted.
+pub(super) struct InMemory(Vec<Arc<StoredEvent>>);
+
+impl InMemory {
+    pub(super) fn new(mut events: Vec<Arc<StoredEvent>>) -> InMemory {
+        events.sort_unstable_by_key(|event| std::cmp::Reverse(Place::of(event)));
+        InMemory(events)
+    }
+}
+
+impl Source for InMemory {
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&Arc<StoredEvent>) -> Result<(), SegmentError>) -> Result<(), SegmentError> {
+        self.0.iter().try_for_each(visit)
+    }
+}
+
+/// Segments, gone through side by side.
+pub(super) struct Parts<'s>(pub(super) Vec<&'s EmbeddedSegment>);
+
+impl Source for Parts<'_> {
+    fn len(&self) -> usize {
+        self.0.iter().map(|part| part.rows()).sum()
+    }
+
+    fn each(&self, visit: &mut dyn FnMut(&Arc<StoredEvent>) -> Result<(), SegmentError>) -> Result<(), SegmentError> {
+        let mut events = self.0.iter().map(|part| Events::passing(part)).collect::<Result<Vec<_>, _>>()?;
+        let mut next: Vec<Option<Arc<StoredEvent>>> = Vec::with_capacity(events.len());
+        let mut heap = BinaryHeap::new();
+        for (part, events) in events.iter_mut().enumerate() {
+            let first = if self.0[part].rows() > 0 { Some(events.get(0)?) } else { None };
+            heap.extend(first.as_ref().map(|event| (Place::of(event), part, 0)));
+            next.push(first);
+        }
+        while let Some((_, part, row)) = heap.pop() {
+            if let Some(event) = next[part].take() {
+                visit(&event)?;
+            }
+            let row: usize = row + 1;
+            if row < self.0[part].rows() {
+                let event = events[part].get(row)?;
+                heap.push((Place::of(&event), part, row));
+                next[part] = Some(event);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What must be known of all events before the rest is written.
+struct Survey {
+    columns: columns::Collector,
+    rollup: rollup::Collector,
+    times: Vec<i64>,
+    offsets: Vec<i64>,
+    raw_bytes: u64,
+    streams: BTreeMap<StreamId, (u64, u64, LedgerSum)>,
+}
+
+impl Survey {
+    fn of(source: &dyn Source) -> Result<Survey, SegmentError> {
+        let rows = source.len();
+        let mut survey = Survey {
+            columns: columns::Collector::new(rows),
+            rollup: rollup::Collector::default(),
+            times: Vec::with_capacity(rows),
+            offsets: Vec::with_capacity(rows),
+            raw_bytes: 0,
+            streams: BTreeMap::new(),
+        };
+        source.each(&mut |event| {
+            survey.add(event);
+            Ok(())
+        })?;
+        Ok(survey)
+    }
+
+    fn add(&mut self, event: &Arc<StoredEvent>) {
+        self.columns.add(event);
+        self.rollup.add(event);
+        self.times.push(event.time.0);
+        self.offsets.push(event.body.offset.0 as i64);
+        self.raw_bytes += event.raw.len() as u64;
+        let (stream, offset) = (event.info.stream, event.body.offset.0);
+        let row = self.streams.entry(stream).or_insert((u64::MAX, 0, LedgerSum::default()));
+        row.0 = row.0.min(offset);
+        row.1 = row.1.max(offset);
+        row.2 += event_sum(stream, &event.body, &event.raw);
+    }
+}
+
+/// Builds the segment of `source` in `folder`.
+pub(super) fn build(files: &dyn Files, folder: &Path, source: &dyn Source) -> Result<SegmentMeta, SegmentError> {
+    let survey = Survey::of(source)?;
+    let (first, last) = (survey.times.first().copied(), survey.times.last().copied());
+    let (events, raw_bytes) = (survey.times.len() as u64, survey.raw_bytes);
+    let streams = stream_table(&survey.streams);
+    let bytes = Sections::build(folder, source, survey)?;
     write(files, folder, &bytes)?;
-    let times = (events.last().map_or(0, |event| event.time.0), events.first().map_or(0, |event| event.time.0));
     Ok(SegmentMeta {
         files: vec![SegmentFile { name: FILE_NAME.to_owned(), size: bytes.len() as u64, crc: crc32fast::hash(&bytes) }],
-        events: events.len() as u64,
-        raw_bytes: events.iter().map(|event| event.raw.len() as u64).sum(),
+        events,
+        raw_bytes,
         disk_bytes: bytes.len() as u64,
-        time_min_ns: times.0,
-        time_max_ns: times.1,
-        streams: stream_table(&events),
+        time_min_ns: last.unwrap_or(0),
+        time_max_ns: first.unwrap_or(0),
+        streams,
         format: FORMAT.to_owned(),
     })
 }
@@ -60,19 +160,11 @@ fn write(files: &dyn Files, folder: &Path, bytes: &[u8]) -> Result<(), SegmentEr
     Ok(())
 }
 
-fn stream_table(events: &[Arc<StoredEvent>]) -> Vec<StreamRow> {
-    let mut table: BTreeMap<StreamId, (u64, u64, LedgerSum)> = BTreeMap::new();
-    for event in events {
-        let (stream, offset) = (event.info.stream, event.body.offset.0);
-        let row = table.entry(stream).or_insert((u64::MAX, 0, LedgerSum::default()));
-        row.0 = row.0.min(offset);
-        row.1 = row.1.max(offset);
-        row.2 += event_sum(stream, &event.body, &event.raw);
-    }
-    let rows = table.into_iter().map(|(stream, (first, last, sum))| StreamRow {
+fn stream_table(streams: &BTreeMap<StreamId, (u64, u64, LedgerSum)>) -> Vec<StreamRow> {
+    let rows = streams.iter().map(|(stream, (first, last, sum))| StreamRow {
         stream: stream.0,
-        first,
-        last,
+        first: *first,
+        last: *last,
         events: sum.events,
         bytes: sum.bytes,
         hash: format!("{:032x}", sum.hash.0),
@@ -98,10 +190,36 @@ struct Sections {
 }
 
 impl Sections {
-    fn build(events: &[Arc<StoredEvent>]) -> std::io::Result<Vec<u8>> {
+    fn build(folder: &Path, source: &dyn Source, survey: Survey) -> Result<Vec<u8>, SegmentError> {
+        let failed = |source| SegmentError::Io { what: "encode segment", path: folder.display().to_string(), source };
         let mut out = Writer::default();
-        let columns = columns::build(events, &mut out);
-        let mut sections = Sections {
+        out.add("times", column(&survey.times));
+        out.add("offsets", column(&survey.offsets));
+        drop((survey.times, survey.offsets));
+        let columns = survey.columns.finish(&mut out);
+        let mut table = Vec::new();
+        infos::put_all(&columns.infos, &mut table);
+        out.add("infos", table);
+        out.add("rollup", survey.rollup.finish());
+        let mut sections = Sections::new().map_err(failed)?;
+        let mut compressor = block::compressor().map_err(failed)?;
+        let mut row = 0;
+        source.each(&mut |event| {
+            if sections.block.is_empty() {
+                sections.first_rows.push(i64::from(row));
+            }
+            sections.add(row, event, &columns.wide).map_err(failed)?;
+            row += 1;
+            if sections.block.is_full() { sections.end_block(&mut compressor).map_err(failed) } else { Ok(()) }
+        })?;
+        if !sections.block.is_empty() {
+            sections.end_block(&mut compressor).map_err(failed)?;
+        }
+        sections.finish(out).map_err(failed)
+    }
+
+    fn new() -> std::io::Result<Sections> {
+        Ok(Sections {
             shapes: Shapes::default(),
             block: block::Writer::default(),
             blocks: Vec::new(),
@@ -114,26 +232,7 @@ impl Sections {
             words: String::new(),
             starts: Vec::new(),
             row_hashes: Vec::new(),
-        };
-        let mut compressor = block::compressor()?;
-        for (row, event) in events.iter().enumerate() {
-            if sections.block.is_empty() {
-                sections.first_rows.push(row as i64);
-            }
-            sections.add(row as u32, event, &columns.wide)?;
-            if sections.block.is_full() {
-                sections.end_block(&mut compressor)?;
-            }
-        }
-        if !sections.block.is_empty() {
-            sections.end_block(&mut compressor)?;
-        }
-        put_places(events, &mut out);
-        let mut table = Vec::new();
-        infos::put_all(&columns.infos, &mut table);
-        out.add("infos", table);
-        out.add("rollup", rollup::build(events));
-        sections.finish(out)
+        })
     }
 
     fn add(&mut self, row: u32, event: &StoredEvent, wide: &BTreeSet<FieldId>) -> std::io::Result<()> {
@@ -209,12 +308,6 @@ fn column(numbers: &[i64]) -> Vec<u8> {
     let mut out = Vec::new();
     ints::put(&mut out, numbers);
     out
-}
-
-/// Time and offset of each row; its stream is column 0.
-fn put_places(events: &[Arc<StoredEvent>], out: &mut Writer) {
-    out.add("times", column(&events.iter().map(|event| event.time.0).collect::<Vec<_>>()));
-    out.add("offsets", column(&events.iter().map(|event| event.body.offset.0 as i64).collect::<Vec<_>>()));
 }
 
 /// Whether a field of free text has words that are not words of the event's text: it stands elsewhere, or

@@ -83,31 +83,31 @@ impl Kind {
 /// Numbers values in the order in which they come.
 struct Interner<K> {
     ordinals: HashMap<K, u32, hasher::Build>,
-    /// Row in which each ordinal came first.
-    first_rows: Vec<u32>,
+    /// Different ones so far.
+    count: u32,
     rows: Vec<u32>,
 }
 
 impl<K: std::hash::Hash + Eq> Interner<K> {
-    fn new(rows: usize) -> Interner<K> {
-        Interner { ordinals: HashMap::default(), first_rows: Vec::new(), rows: Vec::with_capacity(rows) }
+    fn new() -> Interner<K> {
+        Interner { ordinals: HashMap::default(), count: 0, rows: Vec::new() }
     }
 
-    fn push<Q>(&mut self, key: &Q)
+    /// Adds the next row; says whether its value is a new one.
+    fn push<Q>(&mut self, key: &Q) -> bool
     where
         K: std::borrow::Borrow<Q>,
         Q: std::hash::Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
-        let ordinal = match self.ordinals.get(key) {
-            Some(&ordinal) => ordinal,
-            None => {
-                let ordinal = self.first_rows.len() as u32;
-                self.ordinals.insert(key.to_owned(), ordinal);
-                self.first_rows.push(self.rows.len() as u32);
-                ordinal
-            }
-        };
+        let known = self.ordinals.get(key).copied();
+        let ordinal = known.unwrap_or_else(|| {
+            let ordinal = self.count;
+            self.ordinals.insert(key.to_owned(), ordinal);
+            self.count += 1;
+            ordinal
+        });
         self.rows.push(ordinal);
+        known.is_none()
     }
 }
 
@@ -154,23 +154,19 @@ impl Sections {
     }
 
     /// A field whose values are those of the first event of each ordinal. None at all: no section.
-    fn field(&mut self, name: &str, column: u64, events: &[Arc<StoredEvent>], first_rows: &[u32]) {
+    fn field(&mut self, name: &str, column: u64, firsts: &[Arc<StoredEvent>]) {
+        let (mut values, mut any) = (Vec::new(), false);
+        firsts.iter().for_each(|event| any |= put_values(event, name, &mut values));
+        if any {
+            self.put_field(name, column, &values);
+        }
+    }
+
+    fn put_field(&mut self, name: &str, column: u64, values: &[u8]) {
         let mut out = vec![KnownBy::Column as u8];
         varint::put(&mut out, column);
-        let mut any = false;
-        for &row in first_rows {
-            let mut values: Vec<String> = Vec::new();
-            fields::any_value(&events[row as usize], name, &mut |value| {
-                values.push(value.text().into_owned());
-                false
-            });
-            any |= !values.is_empty();
-            varint::put(&mut out, values.len() as u64);
-            values.iter().for_each(|value| varint::put_bytes(&mut out, value.as_bytes()));
-        }
-        if any {
-            self.fields.insert(name.to_owned(), out);
-        }
+        out.extend_from_slice(values);
+        self.fields.insert(name.to_owned(), out);
     }
 
     fn wide_field(&mut self, name: &str, known: KnownBy, rows: u64) {
@@ -189,57 +185,118 @@ impl Sections {
     }
 }
 
-/// Builds the columns of `events`, which are in the order of their rows.
-pub(super) fn build(events: &[Arc<StoredEvent>], out: &mut Writer) -> Built {
-    let mut sections = Sections::default();
-    let streams = infos(events);
-    let mut kinds = Interner::<Kind>::new(events.len());
-    events.iter().for_each(|event| kinds.push(&Kind::of(event)));
-    let stream_column = sections.column(&streams.rows, streams.first_rows.len());
-    let labels = labels(events, &streams.first_rows);
-    let taken = |name: &str| labels.contains(name);
-    for name in OF_STREAM.iter().copied().chain(labels.iter().map(String::as_str)) {
-        if !is_other(name) {
-            sections.field(name, stream_column, events, &streams.first_rows);
+/// Appends the number of an event's values of a field and the values; says whether there are any.
+fn put_values(event: &StoredEvent, name: &str, out: &mut Vec<u8>) -> bool {
+    let mut values: Vec<String> = Vec::new();
+    fields::any_value(event, name, &mut |value| {
+        values.push(value.text().into_owned());
+        false
+    });
+    varint::put(out, values.len() as u64);
+    values.iter().for_each(|value| varint::put_bytes(out, value.as_bytes()));
+    !values.is_empty()
+}
+
+/// The columns of events that come one by one, in the order of their rows.
+pub(super) struct Collector {
+    infos: Infos,
+    kinds: Interner<Kind>,
+    kind_firsts: Vec<Arc<StoredEvent>>,
+    parsed: Parsed,
+    continued: u64,
+    rows: usize,
+}
+
+impl Collector {
+    /// For so many rows.
+    pub(super) fn new(rows: usize) -> Collector {
+        Collector {
+            infos: Infos::new(),
+            kinds: Interner::new(),
+            kind_firsts: Vec::new(),
+            parsed: Parsed { by_id: BTreeMap::new(), key: Vec::new(), distinct_max: distinct_max(rows) },
+            continued: 0,
+            rows: 0,
         }
     }
-    let kind_column = sections.column(&kinds.rows, kinds.first_rows.len());
-    for name in OF_KIND.iter().filter(|name| !taken(name)) {
-        sections.field(name, kind_column, events, &kinds.first_rows);
+
+    /// Adds the event of the next row.
+    pub(super) fn add(&mut self, event: &Arc<StoredEvent>) {
+        self.infos.add(event);
+        if self.kinds.push(&Kind::of(event)) {
+            self.kind_firsts.push(Arc::clone(event));
+        }
+        self.parsed.add(self.rows, event);
+        self.continued += u64::from(event.body.continues.is_some());
+        self.rows += 1;
     }
-    let parsed = Parsed::of(events);
-    if parsed.by_id.contains_key(&FieldId::SERVICE_TYPE) || OF_PRODUCT.iter().any(|name| taken(name)) {
-        OF_PRODUCT.iter().for_each(|name| sections.wide_field(name, KnownBy::Nothing, events.len() as u64));
-    } else {
-        OF_PRODUCT.iter().for_each(|name| sections.field(name, stream_column, events, &streams.first_rows));
+
+    /// Writes the sections.
+    pub(super) fn finish(mut self, out: &mut Writer) -> Built {
+        let mut sections = Sections::default();
+        let rows = self.rows;
+        self.parsed.by_id.values_mut().for_each(|field| field.fill_to(rows));
+        let Infos { interner: streams, firsts, .. } = self.infos;
+        let stream_column = sections.column(&streams.rows, firsts.len());
+        let labels = labels(&firsts);
+        let taken = |name: &str| labels.contains(name);
+        for name in OF_STREAM.iter().copied().chain(labels.iter().map(String::as_str)) {
+            if !is_other(name) {
+                sections.field(name, stream_column, &firsts);
+            }
+        }
+        let kind_column = sections.column(&self.kinds.rows, self.kind_firsts.len());
+        for name in OF_KIND.iter().filter(|name| !taken(name)) {
+            sections.field(name, kind_column, &self.kind_firsts);
+        }
+        if self.parsed.by_id.contains_key(&FieldId::SERVICE_TYPE) || OF_PRODUCT.iter().any(|name| taken(name)) {
+            OF_PRODUCT.iter().for_each(|name| sections.wide_field(name, KnownBy::Nothing, rows as u64));
+        } else {
+            OF_PRODUCT.iter().for_each(|name| sections.field(name, stream_column, &firsts));
+        }
+        let wide = self.parsed.into_sections(&labels, &mut sections);
+        for name in labels.iter().filter(|name| is_other(name)) {
+            sections.wide_field(name, KnownBy::Nothing, rows as u64);
+        }
+        loose_fields(rows as u64, self.continued, &mut sections);
+        sections.finish(out);
+        Built { wide, infos: firsts.iter().map(|event| Arc::clone(&event.info)).collect() }
     }
-    let wide = parsed.into_sections(events, &labels, &mut sections);
-    for name in labels.iter().filter(|name| is_other(name)) {
-        sections.wide_field(name, KnownBy::Nothing, events.len() as u64);
-    }
-    loose_fields(events, &mut sections);
-    sections.finish(out);
-    Built { wide, infos: streams.first_rows.iter().map(|&row| Arc::clone(&events[row as usize].info)).collect() }
 }
 
 /// Numbers the different infos. Events of one stream may have several: its file's head grows, a label changes.
-fn infos(events: &[Arc<StoredEvent>]) -> Interner<*const StreamInfo> {
-    let mut infos = Interner::<*const StreamInfo>::new(events.len());
-    // In a merge each part brings infos of its own.
-    let mut of_stream: HashMap<StreamId, Vec<u32>> = HashMap::new();
-    for event in events {
+struct Infos {
+    interner: Interner<*const StreamInfo>,
+    firsts: Vec<Arc<StoredEvent>>,
+    /// In a merge each part brings infos of its own that are equal to another's.
+    of_stream: HashMap<StreamId, Vec<u32>>,
+    /// Every one seen is kept, so that its address stays its own.
+    kept: Vec<Arc<StreamInfo>>,
+}
+
+impl Infos {
+    fn new() -> Infos {
+        Infos { interner: Interner::new(), firsts: Vec::new(), of_stream: HashMap::new(), kept: Vec::new() }
+    }
+
+    fn add(&mut self, event: &Arc<StoredEvent>) {
         let pointer = Arc::as_ptr(&event.info);
-        if !infos.ordinals.contains_key(&pointer) {
-            let same_stream = of_stream.entry(event.info.stream).or_default();
-            let is_equal = |ordinal: &&u32| events[infos.first_rows[**ordinal as usize] as usize].info == event.info;
+        if !self.interner.ordinals.contains_key(&pointer) {
+            self.kept.push(Arc::clone(&event.info));
+            let same_stream = self.of_stream.entry(event.info.stream).or_default();
+            let is_equal = |ordinal: &&u32| self.firsts[**ordinal as usize].info == event.info;
             match same_stream.iter().find(is_equal) {
-                Some(&ordinal) => drop(infos.ordinals.insert(pointer, ordinal)),
-                None => same_stream.push(infos.first_rows.len() as u32),
+                Some(&ordinal) => {
+                    let _none = self.interner.ordinals.insert(pointer, ordinal);
+                }
+                None => {
+                    same_stream.push(self.interner.count);
+                    self.firsts.push(Arc::clone(event));
+                }
             }
         }
-        infos.push(&pointer);
+        self.interner.push(&pointer);
     }
-    infos
 }
 
 /// Whether the name is one that events have by themselves and not by their stream.
@@ -248,51 +305,38 @@ fn is_other(name: &str) -> bool {
     given || FieldId::from_name(name).is_some()
 }
 
-fn labels(events: &[Arc<StoredEvent>], first_rows: &[u32]) -> BTreeSet<String> {
-    let infos = first_rows.iter().map(|&row| &events[row as usize].info);
-    infos.flat_map(|info| info.factors.labels.iter().map(|(name, _)| name.clone())).collect()
+fn labels(firsts: &[Arc<StoredEvent>]) -> BTreeSet<String> {
+    firsts.iter().flat_map(|event| event.info.factors.labels.iter().map(|(name, _)| name.clone())).collect()
 }
 
-fn loose_fields(events: &[Arc<StoredEvent>], sections: &mut Sections) {
+fn loose_fields(rows: u64, continued: u64, sections: &mut Sections) {
     for name in LOOSE.iter().filter(|&&name| name != "wso2.continues") {
-        sections.wide_field(name, KnownBy::Nothing, events.len() as u64);
+        sections.wide_field(name, KnownBy::Nothing, rows);
     }
-    let continued = events.iter().filter(|event| event.body.continues.is_some()).count();
     if continued > 0 {
-        sections.wide_field("wso2.continues", KnownBy::Nothing, continued as u64);
+        sections.wide_field("wso2.continues", KnownBy::Nothing, continued);
     }
 }
 
 /// The parsers' own fields.
-struct Parsed<'e> {
+struct Parsed {
     by_id: BTreeMap<FieldId, ParsedField>,
     key: Vec<u8>,
-    events: &'e [Arc<StoredEvent>],
+    distinct_max: usize,
 }
 
 struct ParsedField {
     interner: Interner<Vec<u8>>,
+    /// Of each ordinal: number of values, the values.
+    values: Vec<u8>,
     /// Rows that have it.
     present: u64,
     /// It has no column: too many different values, or too long ones, or it is free text.
     wide: bool,
 }
 
-impl<'e> Parsed<'e> {
-    fn of(events: &'e [Arc<StoredEvent>]) -> Parsed<'e> {
-        let mut parsed = Parsed { by_id: BTreeMap::new(), key: Vec::new(), events };
-        let max = distinct_max(events.len());
-        for row in 0..events.len() {
-            parsed.add(row, max);
-        }
-        for field in parsed.by_id.values_mut() {
-            field.fill_to(events.len());
-        }
-        parsed
-    }
-
-    fn add(&mut self, row: usize, max: usize) {
-        let event = &self.events[row];
+impl Parsed {
+    fn add(&mut self, row: usize, event: &StoredEvent) {
         for (i, field) in event.body.fields.iter().enumerate() {
             let Some(name) = field.id.name() else { continue };
             let repeated = |fields: &[parsers::Field]| fields.iter().any(|other| other.id == field.id);
@@ -300,7 +344,8 @@ impl<'e> Parsed<'e> {
                 continue;
             }
             let entry = self.by_id.entry(field.id).or_insert_with(|| ParsedField {
-                interner: Interner::new(0),
+                interner: Interner::new(),
+                values: Vec::new(),
                 present: 0,
                 wide: fields::kind(name) == FieldKind::Text,
             });
@@ -312,23 +357,21 @@ impl<'e> Parsed<'e> {
             for same in event.body.fields[i..].iter().filter(|other| other.id == field.id) {
                 varint::put_bytes(&mut self.key, &bytes_of(event, &same.value));
             }
-            if self.key.len() > VALUE_MAX || entry.interner.first_rows.len() > max {
+            if self.key.len() > VALUE_MAX || entry.interner.count as usize > self.distinct_max {
                 entry.wide = true;
-                entry.interner = Interner::new(0);
+                entry.interner = Interner::new();
+                entry.values = Vec::new();
                 continue;
             }
             entry.fill_to(row);
-            entry.interner.push(self.key.as_slice());
+            if entry.interner.push(self.key.as_slice()) {
+                put_values(event, name, &mut entry.values);
+            }
         }
     }
 
     /// Writes the sections; says which fields are wide and not free text.
-    fn into_sections(
-        self,
-        events: &[Arc<StoredEvent>],
-        labels: &BTreeSet<String>,
-        sections: &mut Sections,
-    ) -> BTreeSet<FieldId> {
+    fn into_sections(self, labels: &BTreeSet<String>, sections: &mut Sections) -> BTreeSet<FieldId> {
         let mut wide = BTreeSet::new();
         for (id, field) in self.by_id {
             let Some(name) = id.name() else { continue };
@@ -336,8 +379,8 @@ impl<'e> Parsed<'e> {
                 continue;
             }
             if !field.wide && !labels.contains(name) {
-                let column = sections.column(&field.interner.rows, field.interner.first_rows.len());
-                sections.field(name, column, events, &field.interner.first_rows);
+                let column = sections.column(&field.interner.rows, field.interner.count as usize);
+                sections.put_field(name, column, &field.values);
                 continue;
             }
             let hashed = fields::kind(name) != FieldKind::Text && !labels.contains(name);
@@ -354,7 +397,9 @@ impl ParsedField {
     /// Rows up to `row` that were passed by do not have it.
     fn fill_to(&mut self, row: usize) {
         while !self.wide && self.interner.rows.len() < row {
-            self.interner.push([].as_slice());
+            if self.interner.push([].as_slice()) {
+                varint::put(&mut self.values, 0);
+            }
         }
     }
 }

@@ -5,29 +5,39 @@
 use super::varint::{Reader, put};
 use crate::event::StoredEvent;
 use parsers::TimeNs;
-use std::sync::Arc;
 
 /// Nanoseconds of a minute.
 pub(super) const MINUTE_NS: i64 = 60_000_000_000;
 /// Number of levels.
 pub(super) const LEVELS: usize = 7;
 
-/// The minutes of `events`, which are newest first.
-pub(super) fn build(events: &[Arc<StoredEvent>]) -> Vec<u8> {
-    let mut minutes: Vec<(i64, [u64; LEVELS])> = Vec::new();
-    for event in events {
+/// Counts the minutes of events that come newest first.
+#[derive(Debug, Default)]
+pub(super) struct Collector {
+    minutes: Vec<(i64, [u64; LEVELS])>,
+}
+
+impl Collector {
+    pub(super) fn add(&mut self, event: &StoredEvent) {
         let minute = event.time.0.div_euclid(MINUTE_NS);
-        if minutes.last().is_none_or(|last| last.0 != minute) {
-            minutes.push((minute, [0; LEVELS]));
+        if self.minutes.last().is_none_or(|last| last.0 != minute) {
+            self.minutes.push((minute, [0; LEVELS]));
         }
-        if let Some(last) = minutes.last_mut() {
+        if let Some(last) = self.minutes.last_mut() {
             last.1[event.body.level as usize] += 1;
         }
     }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        encode(&self.minutes)
+    }
+}
+
+fn encode(minutes: &[(i64, [u64; LEVELS])]) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, minutes.len() as u64);
     let mut before = i64::MAX;
-    for (minute, counts) in minutes {
+    for &(minute, counts) in minutes {
         put(&mut out, before.wrapping_sub(minute) as u64);
         before = minute;
         counts.iter().for_each(|&count| put(&mut out, count));

@@ -163,6 +163,10 @@ impl EmbeddedSegment {
 }
 
 impl Segment for EmbeddedSegment {
+    fn as_any(&self) -> Option<&dyn std::any::Any> {
+        Some(self)
+    }
+
     fn meta(&self) -> &SegmentMeta {
         &self.meta
     }

@@ -135,6 +135,45 @@ fn answers_are_those_of_the_matcher() {
     }
 }
 
+/// Events dealt out to segments, and these merged.
+fn merge(events: &[Arc<StoredEvent>], parts: usize) -> (Arc<dyn Segment>, PlainSegment) {
+    let (disk, files) = disk();
+    let builder = EmbeddedBuilder::whole(1 << 20);
+    let parts = (0..parts).map(|part| {
+        let own: Vec<_> = events.iter().skip(part).step_by(parts).cloned().collect();
+        let folder = Path::new(FOLDER).join(part.to_string());
+        disk.make_folder(&folder);
+        let meta = builder.build(&*files, &folder, &own).unwrap();
+        builder.open(&*files, &folder, &meta).unwrap()
+    });
+    let parts: Vec<Arc<dyn Segment>> = parts.collect();
+    let folder = Path::new(FOLDER).join("merged");
+    disk.make_folder(&folder);
+    let meta = builder.merge(&*files, &folder, &parts).unwrap();
+    let segment = builder.open(&*files, &folder, &meta).unwrap();
+    (segment, PlainSegment { meta, events: PlainEvents::new(events.to_vec()) })
+}
+
+#[test]
+fn merged_segments_are_what_would_have_been_built_at_once() {
+    for seed in 0..10 {
+        let maker = Maker::new(seed);
+        let events = maker.events();
+        let ((merged, plain), (whole, _)) = (merge(&events, 1 + seed as usize % 5), build(&events));
+        for _ in 0..30 {
+            compare(&*merged, &plain, &maker.query(3), &maker);
+        }
+        compare(&*merged, &plain, &Query::All, &maker);
+        let mut all = Vec::new();
+        merged.each_event(&mut |event| all.push(event)).unwrap();
+        assert_eq!(all, plain.events.events());
+        let (merged, whole) = (merged.meta(), whole.meta());
+        assert_eq!((merged.events, merged.raw_bytes), (whole.events, whole.raw_bytes));
+        assert_eq!((merged.time_min_ns, merged.time_max_ns), (whole.time_min_ns, whole.time_max_ns));
+        assert_eq!((&merged.streams, merged.disk_bytes), (&whole.streams, whole.disk_bytes));
+    }
+}
+
 #[test]
 fn the_table_of_streams_and_their_rows() {
     for seed in 100..130 {
