@@ -64,6 +64,7 @@ fn config() -> StoreConfig {
         wal_segment_bytes: 3_000,
         low_water_bytes: Some(40_000),
         merge_segments: 2,
+        merge_idle: Duration::ZERO,
         merge_bytes: 16_000,
         seal_after: Duration::from_secs(30),
         ..StoreConfig::default()
@@ -139,6 +140,10 @@ impl StoreSide {
                 StoreOutput::Answer { ticket, answer } => answers.push((ticket.0, answer)),
                 StoreOutput::NoAnswer { ticket } => network.no_answer(ticket.0),
                 StoreOutput::Build(job) => self.builds.push(job),
+                StoreOutput::Prove(job) => {
+                    let (ticket, answer) = job.run();
+                    answers.push((ticket.0, answer));
+                }
                 StoreOutput::Tail(_) => {}
                 StoreOutput::Failed(_) => failed = true,
             }
@@ -162,6 +167,12 @@ impl StoreSide {
         }
         let job = self.builds.remove(0);
         let is_merge = job.is_merge();
+        if is_merge && self.rng.one_in(6) {
+            // Anywhere between its first file and the removal of its parts.
+            process.die_after(self.rng.below(40));
+        } else if is_merge && self.rng.one_in(12) {
+            self.disk.set_capacity(self.disk.used() + self.rng.below(1_000));
+        }
         let outcome = job.run(process.as_ref(), &*self.builder.make());
         if process.is_dead() {
             counts.hit(if is_merge { Hit::StoreKilledInMerge } else { Hit::StoreKilledInBuild });

@@ -347,7 +347,7 @@ fn stream_of(message: &Message) -> Option<StreamId> {
         Message::Provisional(provisional) => Some(provisional.stream),
         Message::Replay(replay) => Some(replay.stream),
         Message::Gone(stream) => Some(*stream),
-        Message::Hello(_) | Message::Ledger(_) => None,
+        Message::Hello(_) | Message::Ledger(_) | Message::Prove(_) => None,
     }
 }
 

@@ -65,6 +65,7 @@ impl Endpoint {
             ("batches_total", "Requests of shippers.", count(&self.counters.batches)),
             ("batch_bytes_total", "Bytes of these, compressed.", count(&self.counters.batch_bytes)),
             ("queries_total", "Questions asked.", count(&self.counters.queries)),
+            ("merges_total", "Merges of segments since the start.", status.merges),
         ];
         let gauges = [
             ("events", "Events held, in segments and memory.", status.events),
@@ -85,6 +86,11 @@ impl Endpoint {
                 "flush_failing",
                 "1: newest lines could not be written as a segment; it is tried again.",
                 flag(status.flush_error.is_some()),
+            ),
+            (
+                "merge_failing",
+                "1: segments could not be merged; they stay, and it is tried again.",
+                flag(status.merge_error.is_some()),
             ),
             (
                 "retention_waits",

@@ -1,7 +1,7 @@
 //! Hands requests to the store's thread and waits for their answers.
 
 use crate::access::Source;
-use crate::store::core::BuildOutcome;
+use crate::store::core::{BuildOutcome, Ticket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -14,6 +14,7 @@ use wire::{Answer, Fate, Message, Request};
 pub(super) enum Input {
     Request { source: Source, request: Request, bytes: usize, answer: oneshot::Sender<Answer> },
     Built(BuildOutcome),
+    Proved(Ticket, Answer),
     ClockConfirmed,
     Stop,
 }
@@ -104,6 +105,10 @@ impl StoreHandle {
         let _ended = self.sender.send(Input::Built(outcome));
     }
 
+    pub(super) fn proved(&self, ticket: Ticket, answer: Answer) {
+        let _ended = self.sender.send(Input::Proved(ticket, answer));
+    }
+
     pub(super) fn stop(&self) {
         let _ended = self.sender.send(Input::Stop);
     }
@@ -116,7 +121,7 @@ fn weight(request: &Request) -> usize {
         Message::Ranges(ranges) => ranges.ranges.iter().map(|range| range.context.len() + fate(&range.fate)).sum(),
         Message::Provisional(provisional) => provisional.bytes.len() + EVENT,
         Message::Replay(replay) => replay.payload.bytes.len() + replay.payload.events.len() * EVENT,
-        Message::Hello(_) | Message::Open(_) | Message::Gone(_) | Message::Ledger(_) => EVENT,
+        Message::Hello(_) | Message::Open(_) | Message::Gone(_) | Message::Ledger(_) | Message::Prove(_) => EVENT,
     };
     fn fate(fate: &Fate) -> usize {
         match fate {

@@ -6,7 +6,7 @@
 use super::handle::{Input, StoreHandle};
 use super::{ServeConfig, ServeOutside};
 use crate::http::TailBus;
-use crate::store::core::{BuildJob, StoreCore, StoreInput, StoreOutput, StoreStatus, Ticket};
+use crate::store::core::{BuildJob, ProveJob, StoreCore, StoreInput, StoreOutput, StoreStatus, Ticket};
 use std::collections::HashMap;
 use std::io;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -38,14 +38,20 @@ impl StoreThread {
     ) -> io::Result<StoreThread> {
         let (sender, receiver) = mpsc::channel();
         let handle = StoreHandle::new(sender, config.queue_bytes);
-        let (jobs, waiting_jobs) = mpsc::channel::<BuildJob>();
+        let (jobs, waiting_jobs) = mpsc::channel::<Work>();
         let status = Arc::new(RwLock::new(core.status()));
         let (failed, failure) = watch::channel(None);
         let builder = {
             let (outside, handle) = (outside.clone(), handle.clone());
             thread::Builder::new().name("segments".to_owned()).spawn(move || {
-                for job in waiting_jobs {
-                    handle.built(job.run(&*outside.files, &*outside.builder));
+                for work in waiting_jobs {
+                    match work {
+                        Work::Build(job) => handle.built(job.run(&*outside.files, &*outside.builder)),
+                        Work::Prove(job) => {
+                            let (ticket, answer) = job.run();
+                            handle.proved(ticket, answer);
+                        }
+                    }
                 }
             })?
         };
@@ -83,12 +89,18 @@ impl StoreThread {
     }
 }
 
+/// What takes long and is done beside the store's thread.
+enum Work {
+    Build(BuildJob),
+    Prove(ProveJob),
+}
+
 /// What the store's thread works with.
 struct Run {
     core: StoreCore,
     receiver: Receiver<Input>,
     handle: StoreHandle,
-    jobs: mpsc::Sender<BuildJob>,
+    jobs: mpsc::Sender<Work>,
     tail: TailBus,
     status: Arc<RwLock<StoreStatus>>,
     failed: watch::Sender<Option<String>>,
@@ -119,7 +131,9 @@ impl Run {
                 self.step(StoreInput::Tick);
             }
             if let Ok(mut status) = self.status.write() {
-                *status = self.core.status();
+                let now = self.core.status();
+                tell_changes(&status, &now);
+                *status = now;
             }
         }
     }
@@ -136,22 +150,28 @@ impl Run {
                 self.step(StoreInput::Request { ticket, source, request });
             }
             Input::Built(outcome) => self.step(StoreInput::Built(outcome)),
+            Input::Proved(ticket, answer) => self.answer(ticket, answer),
             Input::ClockConfirmed => self.step(StoreInput::ClockConfirmed),
             Input::Stop => return true,
         }
         false
     }
 
+    fn answer(&mut self, ticket: Ticket, answer: Answer) {
+        // A sender that went away asks again.
+        let _gone = self.tickets.remove(&ticket).map(|waiting| waiting.send(answer));
+    }
+
     fn step(&mut self, input: StoreInput) {
         for output in self.core.step(input) {
             match output {
-                StoreOutput::Answer { ticket, answer } => {
-                    // A sender that went away asks again.
-                    let _gone = self.tickets.remove(&ticket).map(|waiting| waiting.send(answer));
-                }
+                StoreOutput::Answer { ticket, answer } => self.answer(ticket, answer),
                 StoreOutput::NoAnswer { ticket } => drop(self.tickets.remove(&ticket)),
                 StoreOutput::Build(job) => {
-                    let _ended = self.jobs.send(job);
+                    let _ended = self.jobs.send(Work::Build(job));
+                }
+                StoreOutput::Prove(job) => {
+                    let _ended = self.jobs.send(Work::Prove(job));
                 }
                 StoreOutput::Tail(batch) => self.tail.publish(&Arc::new(batch)),
                 StoreOutput::Failed(reason) => {
@@ -159,6 +179,23 @@ impl Run {
                     self.failed.send_replace(Some(reason));
                 }
             }
+        }
+    }
+}
+
+/// Says once what is wrong, and once that it is over.
+fn tell_changes(before: &StoreStatus, now: &StoreStatus) {
+    let troubles = [
+        (&before.full, &now.full, "nothing new is taken until there is room, senders wait", "there is room again"),
+        (&before.flush_error, &now.flush_error, "it is tried again", "newest lines are written into segments again"),
+        (&before.merge_error, &now.merge_error, "its parts stay, it is tried again", "segments are merged again"),
+        (&before.retention_waits, &now.retention_waits, "retention by age waits", "retention by age goes on"),
+    ];
+    for (before, now, consequence, over) in troubles {
+        match (before, now) {
+            (None, Some(reason)) => tracing::warn!("{reason}: {consequence}"),
+            (Some(_), None) => tracing::info!("{over}"),
+            _ => {}
         }
     }
 }

@@ -18,6 +18,7 @@ mod flush;
 pub(crate) mod judge;
 mod ledger;
 mod merge;
+mod prove;
 mod provisional;
 mod publish;
 mod retain;
@@ -30,6 +31,7 @@ pub use api::{
     TailWhat, Ticket,
 };
 pub use build::{BuildJob, BuildOutcome};
+pub use prove::ProveJob;
 
 use crate::access::Source;
 use crate::store::manifest::{self, RootManifest};
@@ -69,7 +71,7 @@ pub struct StoreCore {
     snapshot: Arc<SnapshotCell>,
     /// What becomes visible, and who is answered, with the next sync.
     waiting: Waiting,
-    held: Vec<(Ticket, Answer)>,
+    held: Vec<(Ticket, Arc<str>, Answer)>,
     failed: Option<String>,
     flush_error: Option<String>,
     /// Folders of removed partitions that the root no longer names.
@@ -78,6 +80,8 @@ pub struct StoreCore {
     root_names_leftovers: bool,
     /// A partition whose segment is shown beside the memory it replaces (only with a safeguard off).
     half_handed_over: Option<PartitionKey>,
+    /// When newest lines became a segment last.
+    flushed_at: Option<std::time::Duration>,
     /// The merge that runs.
     merging: Option<merge::Merging>,
     merges: u64,
@@ -116,6 +120,7 @@ impl StoreCore {
             root_names_leftovers: false,
             leftovers,
             half_handed_over: None,
+            flushed_at: None,
             merging: None,
             merges: 0,
             merge_error: None,
@@ -221,17 +226,17 @@ impl StoreCore {
             };
             answer.verdicts.push(verdict);
         }
-        self.hold_or_answer(ticket, answer, out);
+        self.hold_or_answer(ticket, speaker.owner, answer, out);
     }
 
     /// Holds the answer until the next sync; with a safeguard off, lets out what should have waited.
-    fn hold_or_answer(&mut self, ticket: Ticket, answer: Answer, out: &mut Vec<StoreOutput>) {
+    fn hold_or_answer(&mut self, ticket: Ticket, owner: Arc<str>, answer: Answer, out: &mut Vec<StoreOutput>) {
         let changes = std::mem::take(&mut self.waiting.request_changes);
         let early = !Safeguard::SyncBeforeAnswer.holds() || !changes && !Safeguard::MarkDurableBeforeAnswer.holds();
         if early {
             out.push(StoreOutput::Answer { ticket, answer });
         } else {
-            self.held.push((ticket, answer));
+            self.held.push((ticket, owner, answer));
         }
     }
 
@@ -274,6 +279,14 @@ impl StoreCore {
                         self.waiting.provisional.insert(key, Some(held));
                         Verdict::Provisional { taken: true }
                     }
+                };
+            }
+            Message::Prove(ranges) => {
+                let refused = judge.is_fenced();
+                return if refused {
+                    Verdict::Refused(Refusal::Fenced)
+                } else {
+                    self.begin_proof(&speaker.owner, agent, &ranges)
                 };
             }
             Message::Ledger(streams) => {
@@ -352,10 +365,12 @@ impl StoreCore {
         let mut waiting = std::mem::take(&mut self.waiting);
         let dropped = self.drop_partitions(&mut waiting);
         let tail = self.publish(waiting, &dropped);
-        out.extend(self.held.drain(..).map(|(ticket, answer)| StoreOutput::Answer { ticket, answer }));
+        // Before the answers: who hears that it was taken finds it announced.
         if !tail.changes.is_empty() {
             out.push(StoreOutput::Tail(tail));
         }
+        let held = std::mem::take(&mut self.held);
+        out.extend(held.into_iter().map(|(ticket, owner, answer)| self.answer_or_prove(ticket, owner, answer)));
         if !dropped.is_empty() {
             self.forget_dropped(out);
         }
@@ -367,7 +382,7 @@ impl StoreCore {
         self.log = None;
         self.marks.roll_back();
         self.waiting = Waiting::default();
-        for (ticket, mut answer) in std::mem::take(&mut self.held) {
+        for (ticket, _, mut answer) in std::mem::take(&mut self.held) {
             let busy = self.disk_full();
             answer.verdicts.iter_mut().for_each(|verdict| *verdict = busy.clone());
             out.push(StoreOutput::Answer { ticket, answer });
@@ -398,7 +413,7 @@ impl StoreCore {
 
     /// Takes nothing any more, and answers nothing (protocol rule 21).
     fn fail(&mut self, reason: String, out: &mut Vec<StoreOutput>) {
-        out.extend(self.held.drain(..).map(|(ticket, _)| StoreOutput::NoAnswer { ticket }));
+        out.extend(self.held.drain(..).map(|(ticket, _, _)| StoreOutput::NoAnswer { ticket }));
         self.waiting = Waiting::default();
         self.failed = Some(reason.clone());
         out.push(StoreOutput::Failed(reason));
@@ -481,7 +496,7 @@ fn request_bytes(request: &Request) -> u64 {
             .sum(),
         Message::Replay(replay) => payload(&replay.payload),
         Message::Provisional(provisional) => provisional.bytes.len(),
-        Message::Hello(_) | Message::Open(_) | Message::Gone(_) | Message::Ledger(_) => 0,
+        Message::Hello(_) | Message::Open(_) | Message::Gone(_) | Message::Ledger(_) | Message::Prove(_) => 0,
     });
     sizes.sum::<usize>() as u64
 }

@@ -15,7 +15,8 @@ pub use ids::{AgentId, Anchor, Epoch, EventId, NotAnEventId, StreamId, head_hash
 pub use ledger::{LedgerHash, LedgerSum};
 pub use message::{
     Answer, ContinuesFrom, Covered, EventBody, EventsPayload, Factors, Fate, FateKind, FateSpan, Hello, HelloAnswer,
-    LedgerRow, MarkState, Message, Open, Provisional, Range, Ranges, Refusal, Replay, Request, Verdict,
+    LedgerRow, MarkState, Message, Open, Provisional, Range, RangeProof, Ranges, Refusal, Replay, Request, StreamRange,
+    Verdict,
 };
 pub use parsers::Offset;
 

@@ -32,6 +32,19 @@ pub enum Message {
     Replay(Replay),
     /// Asks for sums by stream; own streams only.
     Ledger(Vec<StreamId>),
+    /// Asks for proof of ranges from the events themselves, which are read for it; own streams only.
+    Prove(Vec<StreamRange>),
+}
+
+/// A part of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamRange {
+    /// Whose.
+    pub stream: StreamId,
+    /// First byte.
+    pub from: Offset,
+    /// One past the last.
+    pub to: Offset,
 }
 
 /// First message of a shipper's start.
@@ -273,6 +286,8 @@ pub enum Verdict {
     },
     /// To `ledger`: a row a stream asked for and known.
     Ledger(Vec<LedgerRow>),
+    /// To `prove`: one for each range of a stream that is known.
+    Proof(Vec<RangeProof>),
     /// Refused.
     Refused(Refusal),
 }
@@ -308,7 +323,7 @@ pub struct MarkState {
 pub struct Covered {
     /// Up to here.
     pub to: Offset,
-    /// Fates of the covered bytes, in order.
+    /// Fates of the covered bytes, in order. Those before [`LedgerRow::folded_to`] are left out.
     pub fates: Vec<FateSpan>,
     /// Events, bytes and hash of what is searchable in it, as recorded; `None` where the records are no longer that fine.
     pub sum: Option<LedgerSum>,
@@ -342,8 +357,33 @@ pub struct LedgerRow {
     pub removed: LedgerSum,
     /// Dead, excluded and lost ranges.
     pub other: Vec<FateSpan>,
+    /// Bytes of excluded ranges that are no longer told apart: all lie before `folded_to`.
+    pub folded_excluded: u64,
+    /// The same of lost ranges.
+    pub folded_lost: u64,
+    /// Before this offset only dead ranges are in `other`.
+    pub folded_to: Offset,
     /// Hash of what is held, for comparison with the shipper's own.
     pub hash: LedgerHash,
+}
+
+/// What the store holds of a range, read and added up anew.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RangeProof {
+    /// Of which bytes. It may end before what was asked for: at the mark, or where enough was read for one answer; ask
+    /// again from there.
+    pub range: StreamRange,
+    /// Number, bytes and hash of the events that begin in it, from their bytes as they can be searched now.
+    pub found: LedgerSum,
+    /// Dead, excluded and lost parts of it.
+    pub other: Vec<FateSpan>,
+    /// Bytes of it that are neither: removed by retention or erasure, excluded or lost before
+    /// [`LedgerRow::folded_to`], or a fault of the store.
+    pub absent: u64,
+    /// Bytes that two events have, or an event and another fate: a fault of the store.
+    pub doubled: u64,
+    /// A part of the store that could not be read: why.
+    pub damage: Option<String>,
 }
 
 /// Why a message was not taken.

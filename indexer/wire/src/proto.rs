@@ -19,7 +19,7 @@ pub(crate) struct Request {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Message {
-    #[prost(oneof = "MessageKind", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "MessageKind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub(crate) kind: Option<MessageKind>,
 }
 
@@ -39,6 +39,24 @@ pub(crate) enum MessageKind {
     Replay(Replay),
     #[prost(message, tag = "7")]
     Ledger(Streams),
+    #[prost(message, tag = "8")]
+    Prove(StreamRanges),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct StreamRanges {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) ranges: Vec<StreamRange>,
+}
+
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(crate) struct StreamRange {
+    #[prost(fixed64, tag = "1")]
+    pub(crate) stream: u64,
+    #[prost(uint64, tag = "2")]
+    pub(crate) from: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) to: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -246,7 +264,7 @@ pub(crate) struct Answer {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Verdict {
-    #[prost(oneof = "VerdictKind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14")]
+    #[prost(oneof = "VerdictKind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
     pub(crate) kind: Option<VerdictKind>,
 }
 
@@ -280,6 +298,30 @@ pub(crate) enum VerdictKind {
     Rejected(Rejected),
     #[prost(message, tag = "14")]
     Busy(Busy),
+    #[prost(message, tag = "15")]
+    Proof(Proof),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Proof {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) ranges: Vec<RangeProof>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct RangeProof {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) range: Option<StreamRange>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) found: Option<Sum>,
+    #[prost(message, repeated, tag = "3")]
+    pub(crate) other: Vec<FateSpan>,
+    #[prost(uint64, tag = "4")]
+    pub(crate) absent: u64,
+    #[prost(uint64, tag = "5")]
+    pub(crate) doubled: u64,
+    #[prost(string, optional, tag = "6")]
+    pub(crate) damage: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -376,6 +418,12 @@ pub(crate) struct LedgerRow {
     pub(crate) hash_low: u64,
     #[prost(fixed64, tag = "9")]
     pub(crate) hash_high: u64,
+    #[prost(uint64, tag = "10")]
+    pub(crate) folded_excluded: u64,
+    #[prost(uint64, tag = "11")]
+    pub(crate) folded_lost: u64,
+    #[prost(uint64, tag = "12")]
+    pub(crate) folded_to: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -12,6 +12,7 @@ use std::time::Duration;
 use wire::EventId;
 
 use super::build::{BuildJob, BuildOutcome};
+use super::prove::ProveJob;
 
 /// Limits of the store. Every one can be set small, so that a simulation meets it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct StoreConfig {
     pub day_bytes: u64,
     /// So many segments of about the same size in one partition become one.
     pub merge_segments: usize,
+    /// While newest lines became a segment less than so long ago, merges wait, until four times as many segments do.
+    pub merge_idle: Duration,
     /// Raw bytes that merging puts into one segment at most: what bounds its memory.
     pub merge_bytes: u64,
     /// Events that merging puts into one segment at most.
@@ -74,6 +77,7 @@ impl Default for StoreConfig {
             provisional_event_bytes: 64 << 10,
             day_bytes: 5 << 30,
             merge_segments: 8,
+            merge_idle: Duration::from_secs(10),
             merge_bytes: 96 << 20,
             merge_events: 1_000_000,
             seal_after: Duration::from_secs(3600),
@@ -149,6 +153,8 @@ pub enum StoreOutput {
     },
     /// Run this, now or on another thread, and hand the outcome back as [`StoreInput::Built`].
     Build(BuildJob),
+    /// Run this, now or on another thread, and send the answer it gives.
+    Prove(ProveJob),
     /// What became visible, in order.
     Tail(TailBatch),
     /// The core takes nothing any more; the process must end and be started again. Said once.

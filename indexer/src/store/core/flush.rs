@@ -168,7 +168,9 @@ impl StoreCore {
         let path = self.root_folder.join(folder).join(manifest::PARTITION);
         replace_whole(&*self.outside.files, &path, manifest::PARTITION_KIND, &body)?;
         partition.position = sealed.up_to;
-        partition.grown_at = Some(self.outside.clock.monotonic());
+        let now = self.outside.clock.monotonic();
+        partition.grown_at = Some(now);
+        self.flushed_at = Some(now);
         partition.add_segment(listed, segment);
         let sealed = partition.sealed.take();
         if Safeguard::HandOverAtomic.holds() {

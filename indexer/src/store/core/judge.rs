@@ -20,7 +20,8 @@ use outside::Safeguard;
 use parsers::{Flags, Offset, TimeNs};
 use std::sync::Arc;
 use wire::{
-    AgentId, Epoch, EventsPayload, Fate, Hello, HelloAnswer, Open, Range, Ranges, Refusal, Replay, StreamId, Verdict,
+    AgentId, Epoch, EventsPayload, Fate, FateKind, Hello, HelloAnswer, Open, Range, Ranges, Refusal, Replay, StreamId,
+    Verdict,
 };
 
 /// What came of a message.
@@ -135,6 +136,12 @@ impl Judge<'_> {
         }
         if message.ranges.iter().any(|range| straddles(range, settled)) {
             return Refusal::Straddles(mark.state()).into();
+        }
+        let dead = message.ranges.iter().find(|range| range.fate.kind() == FateKind::Dead);
+        if let Some(range) = dead.filter(|range| range.to.is_some_and(|to| to > settled) && mark.has_too_many_dead()) {
+            let reason =
+                "too many ranges of this stream are dead letters already: replay them, or exclude them".to_owned();
+            return Refusal::Rejected { offset: range.from, reason }.into();
         }
         let covered = (from < settled).then(|| mark.covered(from, end.min(settled)));
         let mut placing = Placing::new(self, mark);

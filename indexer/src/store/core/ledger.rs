@@ -25,6 +25,9 @@ impl StoreCore {
                 held,
                 removed: mark.removed,
                 other: mark.other.iter().map(|s| FateSpan { from: s.from, to: s.to, fate: s.fate }).collect(),
+                folded_excluded: mark.folded.excluded,
+                folded_lost: mark.folded.lost,
+                folded_to: mark.folded.to,
                 hash: held.hash,
             })
         });

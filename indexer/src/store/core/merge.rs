@@ -6,6 +6,7 @@
 //! - When its day is over and nothing came for [`StoreConfig::seal_after`]: whatever is smaller than half of that
 //!   becomes one, however many they are (*sealed*). What comes late all the same opens segments of its own, and
 //!   is taken in the same way.
+//! - While much comes in, merges wait, until there are four times as many: what is new goes first.
 //!
 //! One merge at a time, in the builder's thread, and only while there is room for it above the low-water mark. Its
 //! parts are searched until its outcome is committed, which is one manifest and one swap (protocol rules 33, 39);
@@ -50,6 +51,7 @@ impl StoreCore {
             return;
         }
         let now = self.outside.clock.monotonic();
+        let busy = self.flushed_at.is_some_and(|at| now.saturating_sub(at) < self.config.merge_idle);
         let due = self.partitions.iter().find_map(|(key, partition)| {
             let rests = partition.merge_at.is_some_and(|at| now < at);
             // Newest lines go first: the WAL waits for them.
@@ -57,8 +59,12 @@ impl StoreCore {
                 return None;
             }
             let metas: Vec<&SegmentMeta> = partition.segments.iter().map(|(listed, _)| &listed.meta).collect();
-            let parts = pick(&metas, &self.config, self.is_over(key, partition, now))?;
-            Some((key.clone(), parts))
+            let when = match (busy, self.is_over(key, partition, now)) {
+                (true, _) => When::Busy,
+                (false, false) => When::Growing,
+                (false, true) => When::Over,
+            };
+            Some((key.clone(), pick(&metas, &self.config, when)?))
         });
         let Some((key, parts)) = due else { return };
         if self.has_room_for(&key, &parts)
@@ -185,20 +191,33 @@ fn remove_parts(files: &dyn outside::Files, folder: &Path, parts: &[String]) {
     }
 }
 
+/// When a partition is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// Much comes in, here or elsewhere.
+    Busy,
+    /// It may still grow.
+    Growing,
+    /// Its day is over.
+    Over,
+}
+
 /// Which of a partition's segments are to become one, oldest first; at least two.
-fn pick(metas: &[&SegmentMeta], config: &StoreConfig, is_over: bool) -> Option<Vec<usize>> {
+fn pick(metas: &[&SegmentMeta], config: &StoreConfig, when: When) -> Option<Vec<usize>> {
     let is_small =
         |meta: &SegmentMeta| meta.raw_bytes <= config.merge_bytes / 2 && meta.events <= config.merge_events / 2;
     let small: Vec<usize> = (0..metas.len()).filter(|&i| is_small(metas[i])).collect();
-    if is_over {
-        return fitting(metas, config, &small);
-    }
+    let enough = match when {
+        When::Over => return fitting(metas, config, &small),
+        When::Growing => config.merge_segments.max(2),
+        When::Busy => config.merge_segments.max(2) * 4,
+    };
     let mut classes: Vec<u32> = small.iter().map(|&i| class(metas[i])).collect();
     classes.sort_unstable();
     classes.dedup();
     classes.into_iter().find_map(|wanted| {
         let alike: Vec<usize> = small.iter().copied().filter(|&i| class(metas[i]) == wanted).collect();
-        if alike.len() < config.merge_segments.max(2) { None } else { fitting(metas, config, &alike) }
+        if alike.len() < enough { None } else { fitting(metas, config, &alike) }
     })
 }
 

@@ -2,9 +2,9 @@
 //!
 //! Written whole like a manifest (see [`crate::store::manifest`] for header and checksum), with the position of
 //! the last record that is in it, before the WAL is cut. Body: position, newest `event.ingested`, agents,
-//! streams, in the form of [`crate::store::wal::coding`].
+//! streams, and which of them have folded ranges, in the form of [`crate::store::wal::coding`].
 
-use super::stream::RecentSum;
+use super::stream::{Folded, RecentSum};
 use super::{AgentKey, AgentRow, Marks, OtherSpan, StreamKey, StreamMark};
 use crate::store::wal::coding::{Reader, Unreadable, Writer};
 use bytes::Bytes;
@@ -36,6 +36,16 @@ pub(crate) fn write(marks: &Marks, position: Position) -> Vec<u8> {
         w.text(&key.owner);
         put_stream(w, mark);
     });
+    let folded = marks.streams.values().enumerate().filter(|(_, mark)| mark.folded != Folded::default());
+    let folded: Vec<_> = folded.map(|(number, mark)| (number, mark.folded)).collect();
+    if !folded.is_empty() {
+        w.list(folded.iter(), |w, (number, folded)| {
+            w.number(*number as u64);
+            w.number(folded.to.0);
+            w.number(folded.excluded);
+            w.number(folded.lost);
+        });
+    }
     w.0
 }
 
@@ -54,6 +64,17 @@ pub(crate) fn read(body: Vec<u8>) -> Result<MarksFile, Unreadable> {
         let mark = stream(r)?;
         Ok((StreamKey { owner, stream: mark.info.stream }, Arc::new(mark)))
     })?;
+    let mut streams = streams;
+    if !r.is_empty() {
+        let folded = r.list(|r| {
+            let number = r.number()? as usize;
+            Ok((number, Folded { to: r.offset()?, excluded: r.number()?, lost: r.number()? }))
+        })?;
+        for (number, folded) in folded {
+            let (_, mark) = streams.get_mut(number).ok_or(Unreadable("the number of a stream"))?;
+            Arc::make_mut(mark).folded = folded;
+        }
+    }
     marks.streams.extend(streams);
     if r.is_empty() { Ok(MarksFile { position, marks }) } else { Err(Unreadable("its end")) }
 }
@@ -97,6 +118,7 @@ fn stream(r: &mut Reader) -> Result<StreamMark, Unreadable> {
             let (from, to): (Offset, Offset) = (r.offset()?, r.offset()?);
             Ok(OtherSpan { from, to, fate: r.fate_kind()?, reason: r.text()?.into() })
         })?,
+        folded: Folded::default(),
         recent: r.list(|r| Ok(RecentSum { from: r.offset()?, to: r.offset()?, sum: r.sum()? }))?,
         taken: r.sum()?,
         removed: r.sum()?,

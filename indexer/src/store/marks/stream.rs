@@ -14,6 +14,14 @@ const ANCHOR_STRETCH_BYTES: u64 = 4 << 20;
 /// Sums of the newest messages that are kept, to tell a sender what a message in doubt became (protocol rule 21).
 const RECENT_SUMS: usize = 16;
 
+/// What the list of excluded and lost ranges of one stream may take; beyond it the oldest are folded.
+const OTHER_BYTES_MAX: usize = if cfg!(test) { 2_000 } else { 256 << 10 };
+/// Dead ranges of one stream; a further one is refused, so that the shipper pauses and alarms (protocol rule 22). They
+/// are never folded: what comes again must be told from what never was.
+const DEAD_MAX: usize = if cfg!(test) { 20 } else { 10_000 };
+/// What a range takes, beside its reason.
+const SPAN_BYTES: usize = 48;
+
 /// One stream's row of the mark table.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StreamMark {
@@ -29,6 +37,8 @@ pub(crate) struct StreamMark {
     pub(crate) anchors: Vec<Anchor>,
     /// Dead, excluded and lost ranges, ascending; all else between base and mark is events.
     pub(crate) other: Vec<OtherSpan>,
+    /// Excluded and lost ranges that are no longer told apart.
+    pub(crate) folded: Folded,
     /// Newest ranges with what they held, ascending and adjoining, the last one ending at the mark.
     pub(crate) recent: Vec<RecentSum>,
     /// Everything ever taken as events.
@@ -53,6 +63,15 @@ pub(crate) struct OtherSpan {
     pub(crate) reason: Arc<str>,
 }
 
+/// Excluded and lost ranges at a stream's beginning, added up. Where they were is known no more: before `to` only
+/// dead ranges are told from the rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Folded {
+    pub(crate) to: Offset,
+    pub(crate) excluded: u64,
+    pub(crate) lost: u64,
+}
+
 /// What a range held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RecentSum {
@@ -71,6 +90,7 @@ impl StreamMark {
             context: own(context),
             anchors: Vec::new(),
             other: Vec::new(),
+            folded: Folded::default(),
             recent: Vec::new(),
             taken: LedgerSum::default(),
             removed: LedgerSum::default(),
@@ -169,7 +189,7 @@ impl StreamMark {
 
     fn fates(&self, from: Offset, to: Offset) -> Vec<FateSpan> {
         let mut fates = Vec::new();
-        let mut at = from.max(self.base);
+        let mut at = from.max(self.base).max(self.folded.to);
         for span in &self.other {
             let (begin, end) = (span.from.max(at), span.to.min(to));
             if begin >= end {
@@ -216,6 +236,37 @@ impl StreamMark {
             }
             _ => self.other.push(span),
         }
+        self.fold();
+    }
+
+    /// Keeps the list of ranges bounded: when it is too long, the older half of what can be folded is.
+    fn fold(&mut self) {
+        let size = |span: &OtherSpan| SPAN_BYTES + span.reason.len();
+        let foldable = |span: &OtherSpan| span.fate != FateKind::Dead && span.to != Offset(u64::MAX);
+        let total: usize = self.other.iter().filter(|span| foldable(span)).map(size).sum();
+        if total <= OTHER_BYTES_MAX {
+            return;
+        }
+        let (mut left, mut folded) = (total, self.folded);
+        self.other.retain(|span| {
+            if !foldable(span) || left <= OTHER_BYTES_MAX / 2 {
+                return true;
+            }
+            left -= size(span);
+            let bytes = span.to.0 - span.from.0;
+            match span.fate {
+                FateKind::Lost => folded.lost += bytes,
+                FateKind::Events | FateKind::Dead | FateKind::Excluded => folded.excluded += bytes,
+            }
+            folded.to = span.to;
+            false
+        });
+        self.folded = folded;
+    }
+
+    /// Whether no further dead range is taken.
+    pub(crate) fn has_too_many_dead(&self) -> bool {
+        self.other.len() >= DEAD_MAX && self.other.iter().filter(|span| span.fate == FateKind::Dead).count() >= DEAD_MAX
     }
 
     fn push_recent(&mut self, recent: RecentSum) {

@@ -98,7 +98,12 @@ fn message() -> impl Strategy<Value = Message> {
         replay,
         any::<u64>().prop_map(|stream| Message::Gone(StreamId(stream))),
         prop::collection::vec(any::<u64>().prop_map(StreamId), 0..4).prop_map(Message::Ledger),
+        prop::collection::vec(any::<u64>().prop_map(stream_range), 0..4).prop_map(Message::Prove),
     ]
+}
+
+fn stream_range(n: u64) -> StreamRange {
+    StreamRange { stream: StreamId(n), from: Offset(n >> 9), to: Offset(!n) }
 }
 
 fn request() -> impl Strategy<Value = Request> {
@@ -141,7 +146,18 @@ fn verdict() -> impl Strategy<Value = Verdict> {
             stream: StreamId(n),
             taken: sum(n),
             hash: LedgerHash(!u128::from(n)),
+            folded_excluded: n,
+            folded_lost: !n,
+            folded_to: Offset(n >> 1),
             ..LedgerRow::default()
+        }])),
+        any::<u64>().prop_map(move |n| Verdict::Proof(vec![RangeProof {
+            range: stream_range(n),
+            found: sum(n),
+            other: vec![FateSpan { from: Offset(n), to: Offset(!n), fate: FateKind::Lost }],
+            absent: n,
+            doubled: n >> 1,
+            damage: n.is_multiple_of(2).then(|| n.to_string()),
         }])),
         Just(Verdict::Refused(Refusal::Fenced)),
         Just(Verdict::Refused(Refusal::NotOpen)),

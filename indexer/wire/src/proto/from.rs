@@ -59,6 +59,7 @@ impl TryFrom<MessageKind> for Message {
                 payload: replay.payload.unwrap_or_default().try_into()?,
             }),
             MessageKind::Ledger(streams) => Message::Ledger(streams.streams.into_iter().map(StreamId).collect()),
+            MessageKind::Prove(asked) => Message::Prove(asked.ranges.into_iter().map(Into::into).collect()),
         })
     }
 }
@@ -282,6 +283,7 @@ impl TryFrom<VerdictKind> for Verdict {
             VerdictKind::Gone(_) => Verdict::Gone,
             VerdictKind::Replay(events) => Verdict::Replay { events },
             VerdictKind::Ledger(ledger) => Verdict::Ledger(all(ledger.rows)?),
+            VerdictKind::Proof(proof) => Verdict::Proof(all(proof.ranges)?),
             VerdictKind::Fenced(_) => Verdict::Refused(Refusal::Fenced),
             VerdictKind::NotOpen(_) => Verdict::Refused(Refusal::NotOpen),
             VerdictKind::Gap(state) => Verdict::Refused(Refusal::Gap(state.into())),
@@ -343,6 +345,27 @@ impl From<proto::Sum> for w::LedgerSum {
     }
 }
 
+impl From<proto::StreamRange> for w::StreamRange {
+    fn from(range: proto::StreamRange) -> Self {
+        w::StreamRange { stream: StreamId(range.stream), from: Offset(range.from), to: Offset(range.to) }
+    }
+}
+
+impl TryFrom<proto::RangeProof> for w::RangeProof {
+    type Error = DecodeError;
+
+    fn try_from(proof: proto::RangeProof) -> Result<Self> {
+        Ok(w::RangeProof {
+            range: proof.range.unwrap_or_default().into(),
+            found: proof.found.map(Into::into).unwrap_or_default(),
+            other: all(proof.other)?,
+            absent: proof.absent,
+            doubled: proof.doubled,
+            damage: proof.damage,
+        })
+    }
+}
+
 impl TryFrom<proto::LedgerRow> for w::LedgerRow {
     type Error = DecodeError;
 
@@ -356,6 +379,9 @@ impl TryFrom<proto::LedgerRow> for w::LedgerRow {
             held: sum(row.held),
             removed: sum(row.removed),
             other: all(row.other)?,
+            folded_excluded: row.folded_excluded,
+            folded_lost: row.folded_lost,
+            folded_to: Offset(row.folded_to),
             hash: hash(row.hash_low, row.hash_high),
         })
     }

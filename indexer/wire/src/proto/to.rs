@@ -42,6 +42,9 @@ impl From<&Message> for MessageKind {
             Message::Ledger(streams) => {
                 MessageKind::Ledger(proto::Streams { streams: streams.iter().map(|s| s.0).collect() })
             }
+            Message::Prove(ranges) => {
+                MessageKind::Prove(proto::StreamRanges { ranges: ranges.iter().map(Into::into).collect() })
+            }
         }
     }
 }
@@ -192,6 +195,9 @@ impl From<&Verdict> for VerdictKind {
             Verdict::Gone => VerdictKind::Gone(true),
             Verdict::Replay { events } => VerdictKind::Replay(*events),
             Verdict::Ledger(rows) => VerdictKind::Ledger(proto::Ledger { rows: rows.iter().map(Into::into).collect() }),
+            Verdict::Proof(ranges) => {
+                VerdictKind::Proof(proto::Proof { ranges: ranges.iter().map(Into::into).collect() })
+            }
             Verdict::Refused(refusal) => refusal.into(),
         }
     }
@@ -252,6 +258,25 @@ impl From<w::LedgerSum> for proto::Sum {
     }
 }
 
+impl From<&w::StreamRange> for proto::StreamRange {
+    fn from(range: &w::StreamRange) -> Self {
+        proto::StreamRange { stream: range.stream.0, from: range.from.0, to: range.to.0 }
+    }
+}
+
+impl From<&w::RangeProof> for proto::RangeProof {
+    fn from(proof: &w::RangeProof) -> Self {
+        proto::RangeProof {
+            range: Some((&proof.range).into()),
+            found: Some(proof.found.into()),
+            other: proof.other.iter().map(Into::into).collect(),
+            absent: proof.absent,
+            doubled: proof.doubled,
+            damage: proof.damage.clone(),
+        }
+    }
+}
+
 impl From<&w::LedgerRow> for proto::LedgerRow {
     fn from(row: &w::LedgerRow) -> Self {
         proto::LedgerRow {
@@ -262,6 +287,9 @@ impl From<&w::LedgerRow> for proto::LedgerRow {
             held: Some(row.held.into()),
             removed: Some(row.removed.into()),
             other: row.other.iter().map(Into::into).collect(),
+            folded_excluded: row.folded_excluded,
+            folded_lost: row.folded_lost,
+            folded_to: row.folded_to.0,
             hash_low: row.hash.0 as u64,
             hash_high: (row.hash.0 >> 64) as u64,
         }

@@ -92,7 +92,7 @@ impl Indexer {
                     row.gone = true;
                     Verdict::Gone
                 }
-                Message::Replay(_) | Message::Ledger(_) => unreachable!("not sent yet"),
+                Message::Replay(_) | Message::Ledger(_) | Message::Prove(_) => unreachable!("not sent yet"),
             })
             .collect();
         Answer { incarnation: self.incarnation, boot: self.boot, verdicts }

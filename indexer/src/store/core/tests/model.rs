@@ -7,7 +7,7 @@
 //! - that mark is not before the largest one answered;
 //! - after a restart the store tells that mark, and its books add up.
 
-use super::rig::{DAY, NOW, Rig, body, byte_at, file_bytes, open, range, small};
+use super::rig::{DAY, NOW, Rig, body, byte_at, file_bytes, open, prove, range, small};
 use crate::store::core::{BuildJob, BuildOutcome, StoreConfig, StoreInput, Ticket};
 use crate::store::naive::NaiveBuilder;
 use bytes::Bytes;
@@ -379,7 +379,11 @@ impl Game {
             }
             assert_eq!(row.taken, sum, "what was ever taken of {}", row.stream);
             assert_eq!(row.held, sum, "what is held of {}", row.stream);
+            let proof = prove(&mut self.rig, row.stream);
+            assert_eq!((proof.found, proof.doubled, proof.damage), (sum, 0, None), "what is found of {}", row.stream);
+            assert_eq!(proof.absent, row.folded_excluded + row.folded_lost);
             let other: u64 = row.other.iter().map(|span| span.to.0 - span.from.0).sum();
+            let other = other + row.folded_excluded + row.folded_lost;
             assert_eq!(row.mark.0, sum.bytes + other, "all bytes of {} before its mark have a fate", row.stream);
         }
     }

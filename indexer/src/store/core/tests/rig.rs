@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use wire::{
     AgentId, Anchor, Answer, Epoch, EventBody, EventsPayload, Factors, Fate, Hello, Message, Open, Provisional, Range,
-    Ranges, Request, StreamId, Verdict,
+    RangeProof, Ranges, Request, StreamId, StreamRange, Verdict,
 };
 
 /// 2026-11-25T00:00:00Z
@@ -48,6 +48,7 @@ pub(super) fn small() -> StoreConfig {
         wal_segment_bytes: 600,
         wal_bytes: 1 << 20,
         low_water_bytes: Some(0),
+        merge_idle: Duration::ZERO,
         ..StoreConfig::default()
     }
 }
@@ -124,6 +125,7 @@ impl Rig {
                 StoreOutput::Answer { ticket, answer } => answers.push((ticket, answer)),
                 StoreOutput::NoAnswer { ticket } => self.unanswered.push(ticket),
                 StoreOutput::Build(job) => self.jobs.push(job),
+                StoreOutput::Prove(job) => answers.push(job.run()),
                 StoreOutput::Tail(batch) => self.tail.push(batch),
                 StoreOutput::Failed(reason) => self.failed = Some(reason),
             }
@@ -214,6 +216,15 @@ pub(super) fn all(snapshot: &Snapshot) -> Vec<Arc<StoredEvent>> {
         }
     }
     events
+}
+
+/// Proof of all of a stream.
+pub(super) fn prove(rig: &mut Rig, stream: StreamId) -> RangeProof {
+    let range = StreamRange { stream, from: Offset(0), to: Offset(u64::MAX) };
+    match rig.send(Message::Prove(vec![range])) {
+        Verdict::Proof(proofs) => proofs.into_iter().next().unwrap(),
+        other => panic!("{other:?}"),
+    }
 }
 
 pub(super) fn open(stream: StreamId) -> Message {
