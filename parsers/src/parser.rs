@@ -50,6 +50,17 @@ impl Parser {
     ///
     /// While an event is open, at most 1 MiB and 32 KiB of it have to be in the buffer: then it is cut.
     pub fn advance(&mut self, buffer: &[u8], inputs: &[InputAt], closed: &mut dyn FnMut(&Event, &[u8])) -> usize {
+        self.advance_until(buffer, inputs, Offset(u64::MAX), closed)
+    }
+
+    /// As [`Parser::advance`], but closes no event that begins at or behind `stop`.
+    pub fn advance_until(
+        &mut self,
+        buffer: &[u8],
+        inputs: &[InputAt],
+        stop: Offset,
+        closed: &mut dyn FnMut(&Event, &[u8]),
+    ) -> usize {
         let begin = self.offset;
         let mut inputs = inputs.get(inputs.partition_point(|i| i.at < begin)..).unwrap_or_default();
         let mut start = 0;
@@ -59,6 +70,9 @@ impl Parser {
             {
                 self.context.take_input(&first.input);
                 inputs = rest;
+            }
+            if self.offset >= stop {
+                return start;
             }
             let cut = inputs.iter().find(|i| i.input == crate::Input::Cut).map(|i| i.at);
             let cut = cut.map(|at| usize::try_from(at.0 - begin.0).unwrap_or(usize::MAX));

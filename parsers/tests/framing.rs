@@ -198,6 +198,21 @@ proptest! {
     }
 
     #[test]
+    fn stopping_on_the_way_changes_no_event(doc in document(), at in any::<prop::sample::Index>()) {
+        let expected = whole(&doc, &[]);
+        let inputs = with_end(&[], doc.len());
+        let stop = Offset(at.index(doc.len() + 1) as u64);
+        let mut parser = Parser::new(facts(), Offset(0), Context::default());
+        let mut got = Vec::new();
+        let used = parser.advance_until(&doc, &inputs, stop, &mut |e, b| got.push((e.clone(), b.to_vec())));
+        prop_assert!(got.iter().all(|(e, _)| e.offset < stop));
+        prop_assert!(parser.offset() >= stop || used == doc.len());
+        parser.advance(&doc[used..], &inputs, &mut |e, b| got.push((e.clone(), b.to_vec())));
+        let expected: Vec<_> = expected.into_iter().map(|(e, b, _)| (e, b)).collect();
+        prop_assert_eq!(got, expected);
+    }
+
+    #[test]
     fn a_provisional_event_is_the_closed_one_so_far(doc in document(), seen in any::<prop::sample::Index>()) {
         let seen = seen.index(doc.len() + 1);
         let mut parser = Parser::new(facts(), Offset(0), Context::default());

@@ -1,24 +1,60 @@
-//! Closed events of one stream on their way into a message.
+//! Closed events of one stream on their way into a message: ranges without gap, each with its fate.
 
+use crate::dead::Letter;
 use crate::kept::{Kept, LastEvent};
 use bytes::Bytes;
 use parsers::{Continues, Event, Flags, Offset};
 use wire::{
-    Anchor, ContinuesFrom, EventBody, EventId, EventsPayload, Fate, LedgerHash, LedgerSum, Range, StreamId, head_hash,
+    Anchor, ContinuesFrom, EventBody, EventId, EventsPayload, Fate, FateKind, FateSpan, LedgerHash, LedgerSum, Range,
+    StreamId, head_hash,
 };
+
+/// What is to become of one event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Course<'a> {
+    /// It is sent.
+    Send,
+    /// A rule leaves it out: which.
+    Exclude(&'static str),
+    /// It was refused: why.
+    Dead(&'a str),
+}
+
+/// Neighbouring events with one fate.
+#[derive(Debug)]
+struct Part {
+    from: Offset,
+    to: Offset,
+    kind: FateKind,
+    reason: String,
+    /// Of events that are sent.
+    events: usize,
+    bytes: usize,
+}
 
 /// Events from `from` to `to`, without gap.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) from: Offset,
     pub(crate) to: Offset,
+    parts: Vec<Part>,
     payload: Vec<u8>,
     events: Vec<EventBody>,
-    sums: Vec<(Offset, LedgerHash)>,
+    sums: Vec<Sum>,
+    /// Of dead events; on disk before the batch is sent.
+    letters: Vec<Letter>,
     /// Context at `to`, encoded.
     pub(crate) context: Vec<u8>,
     pub(crate) anchor: Anchor,
     pub(crate) last_event: Option<LastEvent>,
+}
+
+/// Ledger row of one event that is sent.
+#[derive(Clone, Copy, Debug)]
+struct Sum {
+    offset: Offset,
+    size: u32,
+    hash: LedgerHash,
 }
 
 /// What is kept of a batch while its answer is awaited.
@@ -33,7 +69,9 @@ pub(crate) struct InFlight {
     pub(crate) last_event: Option<LastEvent>,
     /// A loss without end: it closes the stream.
     pub(crate) closes: bool,
-    sums: Vec<(Offset, LedgerHash)>,
+    /// What is not sent as events.
+    other: Vec<FateSpan>,
+    sums: Vec<Sum>,
 }
 
 /// What a message must know of a stream to turn the parser's events into the wire's.
@@ -94,9 +132,11 @@ impl Batch {
         Batch {
             from,
             to: from,
+            parts: Vec::new(),
             payload: Vec::new(),
             events: Vec::new(),
             sums: Vec::new(),
+            letters: Vec::new(),
             context: Vec::new(),
             anchor: Anchor::default(),
             last_event,
@@ -104,28 +144,59 @@ impl Batch {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        self.parts.is_empty()
     }
 
-    /// Bytes of events.
+    /// Bytes of events that are sent.
     pub(crate) fn bytes(&self) -> usize {
         self.payload.len()
     }
 
     /// Bytes of memory held, near enough.
     pub(crate) fn memory(&self) -> usize {
-        self.payload.capacity() + self.events.len() * size_of::<EventBody>()
+        let letters: usize = self.letters.iter().map(Letter::memory).sum();
+        self.payload.capacity() + self.events.len() * size_of::<EventBody>() + letters
     }
 
     /// Takes a closed event in.
-    pub(crate) fn push(&mut self, wiring: &Wiring, event: &Event, bytes: &[u8], extra: Flags) {
-        let mut body = wiring.body(event, bytes, self.last_event);
-        body.flags.set(extra);
-        self.last_event = Some(LastEvent { offset: body.offset, head_hash: body.head_hash });
-        self.sums.push((body.offset, LedgerHash::of(wiring.stream, body.offset, bytes)));
-        self.payload.extend_from_slice(bytes);
-        self.to = Offset(event.offset.0 + u64::from(event.size));
-        self.events.push(body);
+    pub(crate) fn push(&mut self, wiring: &Wiring, event: &Event, bytes: &[u8], extra: Flags, course: Course<'_>) {
+        let to = Offset(event.offset.0 + u64::from(event.size));
+        match course {
+            Course::Send => {
+                let mut body = wiring.body(event, bytes, self.last_event);
+                body.flags.set(extra);
+                self.last_event = Some(LastEvent { offset: body.offset, head_hash: body.head_hash });
+                let hash = LedgerHash::of(wiring.stream, body.offset, bytes);
+                self.sums.push(Sum { offset: body.offset, size: body.size, hash });
+                self.payload.extend_from_slice(bytes);
+                self.events.push(body);
+                let part = self.part(event.offset, to, FateKind::Events, "");
+                part.events += 1;
+                part.bytes += bytes.len();
+            }
+            Course::Exclude(rule) => {
+                self.part(event.offset, to, FateKind::Excluded, rule);
+            }
+            Course::Dead(reason) => {
+                let mut body = wiring.body(event, bytes, self.last_event);
+                body.flags.set(extra);
+                self.letters.push(Letter::new(wiring.stream, body, bytes, reason));
+                self.part(event.offset, to, FateKind::Dead, reason);
+            }
+        }
+        self.to = to;
+    }
+
+    /// The part that ends at `to`: the last one grown, or a new one.
+    fn part(&mut self, from: Offset, to: Offset, kind: FateKind, reason: &str) -> &mut Part {
+        let grows = self.parts.last().is_some_and(|p| p.kind == kind && p.reason == reason);
+        if !grows {
+            let reason = reason.to_owned();
+            self.parts.push(Part { from, to, kind, reason, events: 0, bytes: 0 });
+        }
+        let last = self.parts.last_mut().expect("pushed if there was none that fits");
+        last.to = to;
+        last
     }
 
     /// Ends it for now: context and anchor behind its last event.
@@ -135,8 +206,13 @@ impl Batch {
         self.anchor = anchor;
     }
 
-    /// Parts into the message's range and what is kept for its answer.
-    pub(crate) fn send(self) -> (Range, InFlight) {
+    /// Dead letters that must be on disk before it is sent.
+    pub(crate) fn letters(&self) -> &[Letter] {
+        &self.letters
+    }
+
+    /// Parts into the message's ranges and what is kept for its answer.
+    pub(crate) fn send(self) -> (Vec<Range>, InFlight) {
         let in_flight = InFlight {
             from: self.from,
             to: self.to,
@@ -145,47 +221,78 @@ impl Batch {
             anchor: Some(self.anchor),
             last_event: self.last_event,
             closes: false,
+            other: self.parts.iter().filter_map(Part::span).collect(),
             sums: self.sums,
         };
-        let payload = EventsPayload { bytes: Bytes::from(self.payload), events: self.events };
-        let range = Range {
-            from: self.from,
-            to: Some(self.to),
-            fate: Fate::Events(payload),
-            context: Bytes::from(self.context),
-            anchors: vec![self.anchor],
-        };
-        (range, in_flight)
+        let payload = Bytes::from(self.payload);
+        let (mut events, mut at) = (self.events, 0);
+        let mut ranges: Vec<Range> = Vec::with_capacity(self.parts.len());
+        for part in self.parts {
+            let fate = match part.kind {
+                FateKind::Events => {
+                    let bytes = payload.slice(at..at + part.bytes);
+                    at += part.bytes;
+                    let rest = events.split_off(part.events.min(events.len()));
+                    Fate::Events(EventsPayload { bytes, events: std::mem::replace(&mut events, rest) })
+                }
+                FateKind::Dead => Fate::Dead(part.reason),
+                FateKind::Excluded => Fate::Excluded(part.reason),
+                FateKind::Lost => Fate::Lost(part.reason),
+            };
+            // A message is taken whole or not at all: the mark never rests between its ranges, and only what
+            // goes with its end is needed.
+            ranges.push(Range { from: part.from, to: Some(part.to), fate, context: Bytes::new(), anchors: Vec::new() });
+        }
+        if let Some(last) = ranges.last_mut() {
+            last.context = Bytes::from(self.context);
+            last.anchors = vec![self.anchor];
+        }
+        (ranges, in_flight)
+    }
+}
+
+impl Part {
+    /// What it is, unless events.
+    fn span(&self) -> Option<FateSpan> {
+        let span = FateSpan { from: self.from, to: self.to, fate: self.kind };
+        (self.kind != FateKind::Events).then_some(span)
     }
 }
 
 impl InFlight {
     /// Of a loss.
     pub(crate) fn of_loss(from: Offset, to: Option<Offset>, kept: &Kept) -> InFlight {
+        let end = to.unwrap_or(from);
         InFlight {
             from,
-            to: to.unwrap_or(from),
+            to: end,
             closes: to.is_none(),
             bytes: 0,
             context: kept.context.clone(),
             anchor: None,
             last_event: kept.last_event,
+            other: vec![FateSpan { from, to: end, fate: FateKind::Lost }],
             sums: Vec::new(),
         }
     }
 
-    /// Whether it was a range without events.
-    pub(crate) fn is_loss(&self) -> bool {
-        self.anchor.is_none()
+    /// Where its events begin.
+    pub(crate) fn starts(&self) -> Vec<Offset> {
+        self.sums.iter().map(|s| s.offset).collect()
+    }
+
+    /// What it has from `from` on that is not sent as events.
+    pub(crate) fn other_from(&self, from: Offset) -> impl Iterator<Item = FateSpan> + '_ {
+        let behind = self.other.iter().filter(move |span| span.to > from);
+        behind.map(move |span| FateSpan { from: span.from.max(from), ..*span })
     }
 
     /// Sum of the events from `from` on; the bytes are those of the file.
     pub(crate) fn sum_from(&self, from: Offset) -> LedgerSum {
         let mut sum = LedgerSum::default();
-        for (_, hash) in self.sums.iter().filter(|(offset, _)| *offset >= from) {
-            sum += LedgerSum { events: 1, bytes: 0, hash: *hash };
+        for event in self.sums.iter().filter(|event| event.offset >= from) {
+            sum += LedgerSum { events: 1, bytes: u64::from(event.size), hash: event.hash };
         }
-        sum.bytes = if self.sums.is_empty() { 0 } else { self.to.0.saturating_sub(from.0.max(self.from.0)) };
         sum
     }
 }

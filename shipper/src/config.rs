@@ -82,6 +82,8 @@ pub struct Limits {
     pub state_bytes_min: u64,
     /// Files kept open although everything in them is acknowledged.
     pub idle_files_open_max: usize,
+    /// Bytes of dead letters on disk (protocol rule 22).
+    pub dead_bytes_max: u64,
     /// Depth of sub-folders followed below a folder.
     pub folder_depth_max: usize,
 }
@@ -98,6 +100,7 @@ impl Default for Limits {
             provisional_bytes_max: 64 << 10,
             state_bytes_min: 256 << 10,
             idle_files_open_max: 512,
+            dead_bytes_max: 256 << 20,
             folder_depth_max: 4,
         }
     }
@@ -126,6 +129,8 @@ pub struct Timing {
     pub shutdown_grace: Duration,
     /// A notice of progress is given this often while older files are being shipped.
     pub progress_interval: Duration,
+    /// While there are dead letters their folder is looked at this often: a replay may be asked for.
+    pub letters_interval: Duration,
     /// Finished streams are remembered so long (longest retention; protocol rule 28).
     pub remember: Duration,
 }
@@ -143,6 +148,7 @@ impl Default for Timing {
             retry_max: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),
             progress_interval: Duration::from_secs(10),
+            letters_interval: Duration::from_secs(1),
             remember: Duration::from_secs(400 * 86_400),
         }
     }

@@ -11,6 +11,7 @@ mod admit;
 mod answers;
 mod api;
 mod cuts;
+mod letters;
 mod reading;
 mod report;
 mod scan;
@@ -23,6 +24,7 @@ pub use api::{
 };
 
 use crate::config::ShipperConfig;
+use crate::dead::DeadLetters;
 use crate::records::Agent;
 use crate::slots::Slots;
 use crate::stream::Stream;
@@ -44,6 +46,8 @@ pub struct ShipperCore {
     agent: Agent,
     slots: Slots,
     journal: state::Journal,
+    dead: DeadLetters,
+    next_letters: Duration,
     streams: BTreeMap<StreamId, Stream>,
     /// Which stream a file holds now.
     by_file: HashMap<FileId, StreamId>,
@@ -110,6 +114,7 @@ impl ShipperCore {
         self.read_round();
         self.cut_due();
         self.commit_due();
+        self.letters_due();
         self.pump();
         self.rest();
         self.tell_progress();
@@ -178,6 +183,9 @@ impl ShipperCore {
         }
         if self.link.epoch.is_none() && self.link.in_flight.is_empty() {
             wake = wake.min(self.link.retry_at);
+        }
+        if self.dead.size().0 > 0 {
+            wake = wake.min(self.next_letters);
         }
         for id in &self.active {
             if let Some(stream) = self.streams.get(id) {

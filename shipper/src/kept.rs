@@ -5,7 +5,7 @@ use outside::FileId;
 use parsers::{Input, InputAt, Offset};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use wire::{Anchor, LedgerSum, StreamId};
+use wire::{Anchor, LedgerSum, OtherBytes, StreamId};
 
 /// Where a generation stands in its life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,8 +149,8 @@ pub(crate) struct Kept {
     pub(crate) ledger: LedgerSum,
     /// Whether the ledger covers all from the base to the mark; else only the indexer can tell.
     pub(crate) ledger_whole: bool,
-    /// Bytes acknowledged as lost.
-    pub(crate) lost_bytes: u64,
+    /// Bytes acknowledged as dead, excluded and lost.
+    pub(crate) other: OtherBytes,
 }
 
 impl Kept {
@@ -176,7 +176,7 @@ impl Kept {
         self.losses.retain(|l| l.to.is_none_or(|to| to > step.mark));
         self.ledger = step.ledger;
         self.ledger_whole = step.ledger_whole;
-        self.lost_bytes = step.lost_bytes;
+        self.other = step.other;
         self.size_seen = step.size_seen;
         self.modified_ns = step.modified_ns;
     }
@@ -192,7 +192,7 @@ pub(crate) struct MarkStep {
     pub(crate) last_event: Option<LastEvent>,
     pub(crate) ledger: LedgerSum,
     pub(crate) ledger_whole: bool,
-    pub(crate) lost_bytes: u64,
+    pub(crate) other: OtherBytes,
     pub(crate) size_seen: u64,
     pub(crate) modified_ns: i64,
 }

@@ -7,6 +7,8 @@
 mod batch;
 mod config;
 mod core;
+mod dead;
+mod doubt;
 mod forward;
 mod identity;
 mod kept;
@@ -23,6 +25,7 @@ pub use core::{
     ExitReason, Importance, Notice, OpenError, SendError, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside,
     Ticket,
 };
+pub use dead::{Letter, LetterError, ask_for_replay, read_all as read_dead_letters};
 pub use forward::{AnswerTo, Forward, ForwardError, HttpForward};
 pub use run::{Handle, Running, STATUS_FILE, start};
 pub use status::{FileStatus, Link, Progress, Status};

@@ -8,7 +8,7 @@ use outside::FileId;
 use parsers::{Formats, Input, InputAt, Offset, TimeNs, Zone, ZoneSource};
 use prost::Message;
 use std::path::PathBuf;
-use wire::{AgentId, Anchor, LedgerHash, LedgerSum, StreamId};
+use wire::{AgentId, Anchor, LedgerHash, LedgerSum, OtherBytes, StreamId};
 
 /// What the folder knows of itself.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -141,6 +141,10 @@ struct LedgerRecord {
     lost_bytes: u64,
     #[prost(bool, tag = "5")]
     whole: bool,
+    #[prost(uint64, tag = "6")]
+    excluded_bytes: u64,
+    #[prost(uint64, tag = "7")]
+    dead_bytes: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -304,8 +308,10 @@ impl From<&MarkStep> for MarkRecord {
                 events: m.ledger.events,
                 bytes: m.ledger.bytes,
                 hash: m.ledger.hash.0.to_le_bytes().to_vec(),
-                lost_bytes: m.lost_bytes,
+                lost_bytes: m.other.lost,
                 whole: m.ledger_whole,
+                excluded_bytes: m.other.excluded,
+                dead_bytes: m.other.dead,
             }),
             size_seen: m.size_seen,
             modified_ns: m.modified_ns,
@@ -324,7 +330,7 @@ impl From<MarkRecord> for MarkStep {
             last_event: r.last_event.map(|l| LastEvent { offset: Offset(l.offset), head_hash: l.head_hash }),
             ledger: LedgerSum { events: ledger.events, bytes: ledger.bytes, hash: LedgerHash(number_of(&ledger.hash)) },
             ledger_whole: ledger.whole,
-            lost_bytes: ledger.lost_bytes,
+            other: OtherBytes { dead: ledger.dead_bytes, excluded: ledger.excluded_bytes, lost: ledger.lost_bytes },
             size_seen: r.size_seen,
             modified_ns: r.modified_ns,
         }
@@ -342,7 +348,7 @@ impl Kept {
             last_event: self.last_event,
             ledger: self.ledger,
             ledger_whole: self.ledger_whole,
-            lost_bytes: self.lost_bytes,
+            other: self.other,
             size_seen: self.size_seen,
             modified_ns: self.modified_ns,
         }
@@ -411,7 +417,7 @@ impl From<StreamRecord> for Kept {
             losses: r.losses.into_iter().map(loss_of).collect(),
             ledger: step.ledger,
             ledger_whole: step.ledger_whole,
-            lost_bytes: step.lost_bytes,
+            other: step.other,
         }
     }
 }

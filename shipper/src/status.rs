@@ -17,6 +17,9 @@ pub struct Status {
     pub state_unwritable: bool,
     /// Older files still to ship, when there are any.
     pub progress: Option<Progress>,
+    /// Dead letters: events that the indexer refused, kept here.
+    #[serde(default)]
+    pub dead_letters: u64,
     /// Files, live and finished.
     pub files: Vec<FileStatus>,
     /// Rotated files left out because they are older than `since`.
@@ -66,6 +69,15 @@ pub struct FileStatus {
     pub behind_bytes: u64,
     /// Seconds since the oldest of them was seen.
     pub behind_seconds: u64,
+    /// Bytes that did not become events: refused, and kept as dead letters.
+    #[serde(default)]
+    pub dead_bytes: u64,
+    /// Bytes left out by a rule.
+    #[serde(default)]
+    pub excluded_bytes: u64,
+    /// Bytes declared lost.
+    #[serde(default)]
+    pub lost_bytes: u64,
     /// What keeps it from being shipped, in one sentence.
     pub last_error: Option<String>,
 }

@@ -2,10 +2,12 @@
 
 use crate::batch::{Batch, InFlight};
 use crate::core::Ticket;
+use crate::doubt::Doubt;
 use crate::kept::{Kept, LastEvent, MarkStep, Phase};
 use crate::tail::Tail;
 use outside::{File, Metadata};
 use parsers::{Context, Offset};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 use wire::MarkState;
@@ -74,6 +76,10 @@ pub(crate) struct Stream {
     /// The context at the mark could not be read and counted as empty.
     pub(crate) context_lost: bool,
     pub(crate) last_event: Option<LastEvent>,
+    /// A whole request with its events was refused.
+    pub(crate) doubt: Option<Doubt>,
+    /// Events behind the mark that are sent as dead, and why.
+    pub(crate) condemned: BTreeMap<Offset, String>,
 }
 
 impl Stream {
@@ -105,6 +111,8 @@ impl Stream {
             missing_since: None,
             context_lost: false,
             last_event: kept.last_event,
+            doubt: None,
+            condemned: BTreeMap::new(),
             kept,
         }
     }
@@ -182,6 +190,16 @@ impl Stream {
             + self.in_flight.as_ref().map_or(0, |f| f.bytes)
     }
 
+    /// Where closing of events stops for now.
+    pub(crate) fn stop(&self) -> Offset {
+        self.doubt.as_ref().map_or(Offset(u64::MAX), Doubt::stop)
+    }
+
+    /// Whether all that may be closed for now is closed.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.tail.as_ref().is_some_and(|tail| tail.parser.offset() >= self.stop())
+    }
+
     /// Forgets what was read and not acknowledged; the file still holds it. `false` when it does not.
     pub(crate) fn go_back_to_mark(&mut self) -> bool {
         let cut_off = self.tail.as_ref().is_some_and(|t| t.cut_off);
@@ -211,6 +229,8 @@ impl Stream {
             anchor: anchor.or_else(|| self.kept.anchors.at(state.mark)),
             last_event: state.last_event.map(|id| LastEvent { offset: id.offset, head_hash: id.head_hash }),
             ledger_whole: self.kept.ledger_whole && state.mark == self.kept.mark,
+            ledger: state.books.as_ref().map_or(self.kept.ledger, |books| books.taken),
+            other: state.books.as_ref().map_or(self.kept.other, |books| books.other),
             ..self.kept.mark_step()
         }
     }

@@ -165,13 +165,14 @@ impl Tail {
         Ok(Read::Bytes(len - overlap))
     }
 
-    /// Hands closed events out (see [`Parser::advance`]) and forgets their bytes, all but the last 256.
+    /// Hands closed events out (see [`Parser::advance_until`]) and forgets their bytes, all but the last 256.
     pub(crate) fn advance(
         &mut self,
         inputs: &[parsers::InputAt],
+        stop: Offset,
         closed: &mut dyn FnMut(&parsers::Event, &[u8]),
     ) -> usize {
-        let taken = self.parser.advance(&self.buffer[self.lead..], inputs, closed);
+        let taken = self.parser.advance_until(&self.buffer[self.lead..], inputs, stop, closed);
         self.lead += taken;
         if let Some(surplus) = self.lead.checked_sub(LEAD).filter(|n| *n > 0) {
             self.buffer.drain(..surplus);

@@ -116,9 +116,17 @@ fn show(status: &Status, age: Duration, out: &mut Out) -> anyhow::Result<()> {
             bytes => format!("{} behind, {} s", show_size(bytes), file.behind_seconds),
         };
         out.line(&format!("{stream:16}  {:>10}  {behind:24}  {}", show_size(file.size), file.path))?;
+        let other = [("refused, kept as dead letters", file.dead_bytes), ("left out by a rule", file.excluded_bytes)];
+        let other = other.into_iter().chain([("lost", file.lost_bytes)]).filter(|(_, bytes)| *bytes > 0);
+        for (what, bytes) in other {
+            out.line(&format!("{:18}{} {what}", "", show_size(bytes)))?;
+        }
         if let Some(error) = &file.last_error {
             out.line(&format!("{:18}{error}", ""))?;
         }
+    }
+    if status.dead_letters > 0 {
+        out.line(&format!("{} dead letter(s): see `carbontrail dlq list`", status.dead_letters))?;
     }
     for path in &status.left_out {
         out.line(&format!("left out, older than --since: {path}"))?;

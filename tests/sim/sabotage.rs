@@ -29,6 +29,9 @@ twins! {
     gap_skipped: GapRefused,
     replay_without_the_partitions_number: ReplayByPartition,
     provisional_not_replaced: ProvisionalReplaced,
+    old_events_sent: OldExcluded,
+    dead_without_a_letter: LetterBeforeDead,
+    letter_removed_before_its_replay_was_taken: LetterUntilReplayed,
     hand_over_in_two_swaps: HandOverAtomic,
     merged_segments_removed_before_the_manifest: MergeNamedFirst,
 }

@@ -94,6 +94,24 @@ pub enum Hit {
     StoreSyncFailed,
     /// Something was declared lost.
     DeclaredLost,
+    /// Something older than the store keeps was written.
+    OldWritten,
+    /// Something was left out by a rule.
+    Excluded,
+    /// The store rejected an event.
+    Rejected,
+    /// A request was refused as a whole for what it held.
+    RefusedForContent,
+    /// Requests were refused whatever they held.
+    RefusedForNothing,
+    /// A request was too large for something on the way.
+    TooLarge,
+    /// Something was sent as dead.
+    Dead,
+    /// A replay of a dead letter was asked for.
+    ReplayAsked,
+    /// A dead letter was replayed.
+    Replayed,
     /// The store's data folder was removed.
     StoreWiped,
     /// The shipper's state folder was replaced by an older copy.
@@ -147,6 +165,15 @@ impl Hit {
         Hit::ShipperDiskFull,
         Hit::StoreSyncFailed,
         Hit::DeclaredLost,
+        Hit::OldWritten,
+        Hit::Excluded,
+        Hit::Rejected,
+        Hit::RefusedForContent,
+        Hit::RefusedForNothing,
+        Hit::TooLarge,
+        Hit::Dead,
+        Hit::ReplayAsked,
+        Hit::Replayed,
         Hit::StoreWiped,
         Hit::ShipperStateOld,
     ];

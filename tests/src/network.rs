@@ -1,10 +1,11 @@
 //! The network between one shipper and one store: loses, delays, doubles, and keeps what the dead have sent.
 
 use crate::counts::{Counts, Hit};
+use crate::writer::REFUSED;
 use outside::sim::SimRng;
 use shipper::SendError;
 use std::collections::BTreeMap;
-use wire::{Answer, Limits, Refusal, Request, Verdict};
+use wire::{Answer, EventsPayload, Fate, Limits, Message, Refusal, Request, Verdict};
 
 /// Which start of the shipper sent a request, and its ticket there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +35,26 @@ pub(crate) struct Network {
     pub(crate) at_store: BTreeMap<u64, Sender>,
     pub(crate) replies: Vec<Reply>,
     pub(crate) reliable: bool,
+    /// Something on the way refuses every request.
+    pub(crate) refusing: bool,
+    /// Something on the way refuses requests with more bytes of events than this.
+    pub(crate) bytes_max: usize,
     rng: SimRng,
     next: u64,
 }
 
 impl Network {
     pub(crate) fn new(rng: SimRng) -> Network {
-        Network { requests: Vec::new(), at_store: BTreeMap::new(), replies: Vec::new(), reliable: false, rng, next: 0 }
+        Network {
+            requests: Vec::new(),
+            at_store: BTreeMap::new(),
+            replies: Vec::new(),
+            reliable: false,
+            refusing: false,
+            bytes_max: usize::MAX,
+            rng,
+            next: 0,
+        }
     }
 
     /// Takes a request from the shipper; now and then through encoding and decoding.
@@ -78,9 +92,36 @@ impl Network {
         if envelope.sender.process != live {
             counts.hit(Hit::RequestFromTheDead);
         }
+        if let Some(error) = self.refusal(&envelope.request, counts) {
+            if !twice {
+                self.replies.push(Reply { sender: envelope.sender, result: Err(error) });
+            }
+            return None;
+        }
         self.next += 1;
         self.at_store.insert(self.next, envelope.sender);
         Some((self.next, envelope.request))
+    }
+
+    /// What stands between refuses.
+    fn refusal(&mut self, request: &Request, counts: &mut Counts) -> Option<SendError> {
+        let refused = |hit, counts: &mut Counts| {
+            counts.hit(hit);
+            Some(SendError::Refused("status 400".to_owned()))
+        };
+        if self.refusing {
+            return refused(Hit::RefusedForNothing, counts);
+        }
+        let payloads = || request.messages.iter().flat_map(payloads_of);
+        if payloads().any(|payload| memchr::memmem::find(&payload.bytes, REFUSED.as_bytes()).is_some()) {
+            return refused(Hit::RefusedForContent, counts);
+        }
+        let many = payloads().map(|payload| payload.events.len()).sum::<usize>() > 1;
+        if many && payloads().map(|payload| payload.bytes.len()).sum::<usize>() > self.bytes_max {
+            counts.hit(Hit::TooLarge);
+            return Some(SendError::TooLarge { max: None });
+        }
+        None
     }
 
     /// The store cannot be reached: one request comes back.
@@ -141,6 +182,18 @@ impl Network {
     }
 }
 
+/// The events that a message sends for good.
+fn payloads_of(message: &Message) -> Vec<&EventsPayload> {
+    match message {
+        Message::Ranges(ranges) => ranges
+            .ranges
+            .iter()
+            .filter_map(|range| if let Fate::Events(payload) = &range.fate { Some(payload) } else { None })
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn count_verdicts(answer: &Answer, counts: &mut Counts) {
     for verdict in &answer.verdicts {
         match verdict {
@@ -152,6 +205,8 @@ fn count_verdicts(answer: &Answer, counts: &mut Counts) {
             }
             Verdict::Provisional { taken: true } => counts.hit(Hit::ProvisionalShown),
             Verdict::Provisional { taken: false } => counts.hit(Hit::ProvisionalPassedOver),
+            Verdict::Replay { .. } => counts.hit(Hit::Replayed),
+            Verdict::Refused(Refusal::Rejected { .. }) => counts.hit(Hit::Rejected),
             Verdict::Refused(Refusal::Gap(_)) => counts.hit(Hit::Gap),
             Verdict::Refused(Refusal::Straddles(_)) => counts.hit(Hit::Straddles),
             Verdict::Refused(Refusal::Fenced) => counts.hit(Hit::Fenced),

@@ -1,10 +1,11 @@
 //! What must hold after every step, and at the end.
 
 use crate::counts::{Counts, Hit};
-use crate::writer::Generation;
+use crate::writer::{EVENT_BYTES_MAX, Generation, REFUSED};
 use indexer::event::StoredEvent;
 use indexer::store::segment::Segment;
 use indexer::store::snapshot::Snapshot;
+use shipper::Letter;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub(crate) struct Oracle {
     cut: BTreeMap<StreamId, BTreeMap<u64, u64>>,
     /// Ranges sent as dead, excluded or lost.
     declared: BTreeMap<StreamId, BTreeSet<(u64, u64)>>,
+    /// Ranges sent as dead; each needs a letter until it is searchable.
+    dead: BTreeMap<StreamId, BTreeSet<(u64, u64)>>,
     /// Events of segments looked at before, by the segment's address; kept alive so that it is not reused.
     segments: HashMap<usize, (Arc<dyn Segment>, Vec<FileEvent>)>,
 }
@@ -47,12 +50,15 @@ impl Oracle {
     pub(crate) fn wiped(&mut self) {
         self.acknowledged.clear();
         self.declared.clear();
+        self.dead.clear();
         self.cut.clear();
     }
 
     /// The shipper's state is of an earlier time: it may cut events anew.
     pub(crate) fn state_put_back(&mut self) {
         self.cut.clear();
+        // Letters written since are gone with the state.
+        self.dead.clear();
     }
 
     /// A stream that has a mark, its mark, and the number of bytes of its file.
@@ -81,8 +87,16 @@ impl Oracle {
                             self.cut_as_before(ranges.stream, payload)?;
                             continue;
                         }
-                        counts.hit(Hit::DeclaredLost);
                         let to = range.to.map_or(u64::MAX, |to| to.0);
+                        match &range.fate {
+                            Fate::Lost(_) => counts.hit(Hit::DeclaredLost),
+                            Fate::Excluded(_) => counts.hit(Hit::Excluded),
+                            Fate::Dead(_) => {
+                                counts.hit(Hit::Dead);
+                                self.dead.entry(ranges.stream).or_default().insert((range.from.0, to));
+                            }
+                            Fate::Events(_) => {}
+                        }
                         self.declared.entry(ranges.stream).or_default().insert((range.from.0, to));
                     }
                 }
@@ -105,8 +119,14 @@ impl Oracle {
     }
 
     /// Notes the marks that an answer shows; `streams` are those of the messages answered.
-    pub(crate) fn answered(&mut self, streams: &[Option<StreamId>], answer: &Answer) {
+    ///
+    /// # Errors
+    /// When something was sent that is older than the store keeps (protocol rule 37).
+    pub(crate) fn answered(&mut self, streams: &[Option<StreamId>], answer: &Answer) -> Result<(), String> {
         for (stream, verdict) in streams.iter().zip(&answer.verdicts) {
+            if let Verdict::Ranges { expired: 1.., .. } = verdict {
+                return Err(format!("stream {stream:?}: events older than the store keeps were sent"));
+            }
             let mark = match verdict {
                 Verdict::Ranges { mark, .. } => *mark,
                 Verdict::Open(state) | Verdict::Refused(Refusal::Gap(state) | Refusal::Straddles(state)) => state.mark,
@@ -117,6 +137,52 @@ impl Oracle {
                 *known = (*known).max(mark.0);
             }
         }
+        Ok(())
+    }
+
+    /// Every event that is recorded dead has its letter, or is searchable after all; and only what had to was given up.
+    ///
+    /// # Errors
+    /// When that is not so.
+    pub(crate) fn check_dead(
+        &mut self,
+        letters: &[Letter],
+        snapshot: &Snapshot,
+        generations: &[Generation],
+    ) -> Result<(), String> {
+        let by_number: BTreeMap<u128, &Generation> = generations.iter().map(|g| (g.number, g)).collect();
+        let seen = self.gather(snapshot, &by_number, &mut Counts::default())?;
+        for (stream, ranges) in &self.dead {
+            let mark = self.acknowledged.get(stream).copied().unwrap_or_default();
+            let Some(generation) = self.files.get(stream).and_then(|number| by_number.get(number)) else { continue };
+            let events = seen.get(&generation.number).map(Vec::as_slice).unwrap_or_default();
+            for &(from, to) in ranges.iter().filter(|(from, _)| *from < mark) {
+                let mut at = from;
+                while at < to {
+                    let searchable = events.iter().find(|e| !e.provisional && e.from <= at && at < e.to).map(|e| e.to);
+                    let letter = letters.iter().find(|l| l.stream == *stream && l.body.offset.0 == at);
+                    let kept = letter.map(|l| (at + u64::from(l.body.size), &l.bytes));
+                    at = match (searchable, kept) {
+                        (Some(end), _) => end,
+                        (None, Some((end, bytes))) => {
+                            let written = generation.content.get(at as usize..end as usize);
+                            if written != Some(&bytes[..]) {
+                                return Err(format!("the letter at {at} of stream {stream} has not the bytes written"));
+                            }
+                            let refused = memchr::memmem::find(bytes, REFUSED.as_bytes()).is_some();
+                            if !refused && bytes.len() as u64 <= EVENT_BYTES_MAX {
+                                return Err(format!("the event at {at} of stream {stream} was given up for nothing"));
+                            }
+                            end
+                        }
+                        (None, None) => {
+                            return Err(format!("stream {stream}: byte {at} is recorded dead and has no letter"));
+                        }
+                    };
+                }
+            }
+        }
+        Ok(())
     }
 
     /// No event twice, none missing that was acknowledged, every byte as it was written.

@@ -4,7 +4,7 @@ use crate::counts::{Counts, Hit};
 use crate::network::{Network, Sender};
 use crate::writer::LOGS;
 use outside::sim::{SimClock, SimDisk, SimFiles, SimFolder, SimRng};
-use shipper::{ShipperConfig, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside};
+use shipper::{Letter, ShipperConfig, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +132,22 @@ impl ShipperSide {
         self.running = None;
         self.disk.replace_folder(Path::new(STATE), copy);
         true
+    }
+
+    /// The dead letters that stand on the disk.
+    pub(crate) fn letters(&self) -> Vec<Letter> {
+        let files = self.disk.process();
+        let letters = shipper::read_dead_letters(&*files, Path::new(STATE)).expect("the folder can be listed");
+        letters.into_iter().map(|letter| letter.expect("letters come into being whole")).collect()
+    }
+
+    /// Someone asks for the replay of a letter.
+    pub(crate) fn ask_for_replay(&mut self, counts: &mut Counts) {
+        let waiting: Vec<Letter> = self.letters().into_iter().filter(|letter| !letter.replay).collect();
+        let Some(letter) = waiting.get(self.rng.below(waiting.len().max(1) as u64) as usize) else { return };
+        let asked = shipper::ask_for_replay(&*self.disk.process(), Path::new(STATE), letter.stream, letter.body.offset);
+        asked.expect("it was just there");
+        counts.hit(Hit::ReplayAsked);
     }
 
     fn bury(&mut self, network: &mut Network, counts: &mut Counts) {

@@ -2,6 +2,7 @@
 
 use crate::counts::{Counts, Hit};
 use crate::network::Network;
+use crate::writer::EVENT_BYTES_MAX;
 use indexer::access::Source;
 use indexer::store::core::{
     BuildJob, OpenError, StoreConfig, StoreCore, StoreInput, StoreOutput, StoreOutside, Ticket,
@@ -55,8 +56,10 @@ pub(crate) enum Heard {
     Died,
 }
 
-fn config() -> StoreConfig {
+fn config(event_bytes_max: u64) -> StoreConfig {
     StoreConfig {
+        event_bytes_max,
+        retention_age: Some(Duration::from_secs(5 * 86_400)),
         memory_events: 40,
         memory_bytes: 6_000,
         memory_age: Duration::from_secs(60),
@@ -96,7 +99,9 @@ impl StoreSide {
             rng: Arc::new(self.rng.clone()),
             builder: self.builder.make(),
         };
-        match StoreCore::open(Path::new(ROOT), config(), outside) {
+        // What one start rejects the next may take.
+        let event_bytes_max = if self.rng.one_in(3) { 4 << 20 } else { EVENT_BYTES_MAX };
+        match StoreCore::open(Path::new(ROOT), config(event_bytes_max), outside) {
             Ok(core) if !process.is_dead() => {
                 self.starts += 1;
                 if self.starts > 1 {

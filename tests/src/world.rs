@@ -143,7 +143,9 @@ impl World {
             94..96 => self.shipper.kill(&mut self.network, &mut self.counts),
             96..98 => {
                 self.store.kill(&mut self.network, &mut self.counts);
-                self.streams.clear();
+                if !self.store.is_up() {
+                    self.streams.clear();
+                }
             }
             98 => self.trouble(),
             _ => match self.rng.below(18) {
@@ -176,6 +178,9 @@ impl World {
     }
 
     fn shipper_turn(&mut self) {
+        if self.rng.one_in(6) {
+            self.shipper.ask_for_replay(&mut self.counts);
+        }
         let input = match self.rng.below(8) {
             0 => ShipperInput::Overflow,
             1..4 => ShipperInput::Changed(PathBuf::from(LOGS)),
@@ -222,7 +227,9 @@ impl World {
             Heard::Answers(answers) => {
                 for (ticket, answer) in answers {
                     let streams = self.streams.remove(&ticket).unwrap_or_default();
-                    self.oracle.answered(&streams, &answer);
+                    if let Err(failure) = self.oracle.answered(&streams, &answer) {
+                        self.failure.get_or_insert(failure);
+                    }
                     self.network.answer(ticket, answer, &mut self.counts);
                 }
             }
@@ -236,7 +243,9 @@ impl World {
     }
 
     fn trouble(&mut self) {
-        match self.rng.below(6) {
+        match self.rng.below(8) {
+            6 => self.network.refusing = true,
+            7 => self.network.bytes_max = 100 + self.rng.below(1_000) as usize,
             0 => self.store.disk.set_capacity(self.store.disk.used() + self.rng.below(2_000)),
             1 => self.shipper.disk.set_capacity(self.shipper.disk.used() + self.rng.below(300)),
             2 => self.store.disk.fail_syncs(1),
@@ -248,6 +257,8 @@ impl World {
         self.store.disk.set_capacity(DISK_BYTES);
         self.shipper.disk.set_capacity(DISK_BYTES);
         self.store.disk.fail_syncs(0);
+        self.network.refusing = false;
+        self.network.bytes_max = usize::MAX;
     }
 
     /// Someone removes the data folder: a store of a new incarnation begins, and the files are all there is.
@@ -256,6 +267,10 @@ impl World {
         self.store.wipe(&mut self.network, &mut self.counts);
         self.streams.clear();
         self.oracle.wiped();
+        // What is on its way may still be taken by the new store.
+        for envelope in &self.network.requests {
+            let _cut_anew = self.oracle.sent(&envelope.request, &mut Counts::default());
+        }
     }
 
     fn put_state_back(&mut self) {
@@ -318,11 +333,15 @@ impl World {
             if round % 16 == 0 {
                 self.check()?;
             }
+            if round == 250 && self.rng.one_in(2) {
+                self.shipper.ask_for_replay(&mut self.counts);
+            }
             if round > 300 && round % 16 == 0 && self.oracle.settled(&self.writer.generations) {
                 break;
             }
         }
         let cell = self.store.snapshot().ok_or("the store is down after the calm")?;
+        self.oracle.check_dead(&self.shipper.letters(), &cell.get(), &self.writer.generations)?;
         self.oracle
             .check_complete(&cell.get(), &self.writer.generations, &mut self.counts)
             .map_err(|what| format!("{what}\n{}", self.shipper.describe()))

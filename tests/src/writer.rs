@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 /// Folder the products log to.
 pub(crate) const LOGS: &str = "/logs";
 const NAMES: [&str; 3] = ["wso2carbon.log", "http_access_.log", "audit.log"];
+/// A store that rejects large events rejects those larger than this.
+pub(crate) const EVENT_BYTES_MAX: u64 = 600;
+/// Something on the way refuses what holds this.
+pub(crate) const REFUSED: &str = "refuse-me";
 const GENERATIONS_KEPT: usize = 4;
 
 /// One generation of one file, with all that was ever written to it.
@@ -73,7 +77,7 @@ impl Writer {
         let which = self.rng.below(self.appenders.len() as u64) as usize;
         let mut bytes = Vec::new();
         for _ in 0..=self.rng.below(3) {
-            self.text(which, &mut bytes);
+            self.text(which, &mut bytes, counts);
         }
         if self.rng.one_in(6) && bytes.len() > 1 {
             bytes.truncate(1 + self.rng.below(bytes.len() as u64 - 1) as usize);
@@ -87,7 +91,7 @@ impl Writer {
     }
 
     /// The next line or so: a rest of the line that was left open, a head, or a line that goes on.
-    fn text(&mut self, which: usize, out: &mut Vec<u8>) {
+    fn text(&mut self, which: usize, out: &mut Vec<u8>, counts: &mut Counts) {
         let appender = &mut self.appenders[which];
         if out.is_empty() && appender.inside_line && !self.rng.one_in(4) {
             out.extend_from_slice(b" and the rest of it\n");
@@ -107,6 +111,19 @@ impl Writer {
             }
             ("audit.log", 0..8) => format!(
                 "TID: [-1234] [2026-11-25 {h:02}:{m:02}:{s:02},{ms:03}]  INFO {{AUDIT_LOG}} - Initiator : u{n} | Result : ok\n"
+            ),
+            ("wso2carbon.log", 0..5) if self.rng.one_in(12) => {
+                counts.hit(Hit::OldWritten);
+                format!(
+                    "TID: [-1234] [] [2026-11-10 {h:02}:{m:02}:{s:02},{ms:03}]  INFO {{org.example.Old}} - of old {n}\n"
+                )
+            }
+            (_, 0..5) if self.rng.one_in(24) => format!(
+                "TID: [-1234] [] [2026-11-25 {h:02}:{m:02}:{s:02},{ms:03}]  INFO {{org.example.Big}} - large {n} {}\n",
+                "x".repeat(EVENT_BYTES_MAX as usize)
+            ),
+            (_, 0..5) if self.rng.one_in(48) => format!(
+                "TID: [-1234] [] [2026-11-25 {h:02}:{m:02}:{s:02},{ms:03}]  INFO {{org.example.Bad}} - {REFUSED} {n}\n"
             ),
             (_, 0..5) => format!(
                 "TID: [-1234] [] [2026-11-25 {h:02}:{m:02}:{s:02},{ms:03}]  INFO {{org.example.Mediator}} - step {n} of the flow\n"
@@ -176,7 +193,7 @@ impl Writer {
         let mut bytes = Vec::new();
         let generation = appender.stack[1];
         let path = path_of(appender.name, 1);
-        self.text(which, &mut bytes);
+        self.text(which, &mut bytes, counts);
         self.disk.append(&path, &bytes);
         self.generations[generation].content.extend_from_slice(&bytes);
         counts.hit(Hit::StaleWrite);

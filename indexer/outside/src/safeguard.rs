@@ -24,6 +24,12 @@ pub enum Safeguard {
     AnchorChecked,
     /// A provisional event goes in the same swap in which the mark passes it (protocol rule 18).
     ProvisionalReplaced,
+    /// Ranges older than the indexer keeps are left out, not sent (protocol rule 37).
+    OldExcluded,
+    /// A dead letter is durable before its range is sent as dead (protocol rules 19 and 22).
+    LetterBeforeDead,
+    /// A dead letter goes only after the indexer took its replay (protocol rule 23).
+    LetterUntilReplayed,
     /// A memory block and its segment change places in one swap (protocol rule 39).
     HandOverAtomic,
     /// Segments that were merged are removed after the manifest without them is durable (protocol rule 33).

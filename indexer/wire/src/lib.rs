@@ -14,9 +14,9 @@ pub use codec::{DecodeError, Limits, decode_answer, decode_request, encode_answe
 pub use ids::{AgentId, Anchor, Epoch, EventId, NotAnEventId, StreamId, head_hash};
 pub use ledger::{LedgerHash, LedgerSum};
 pub use message::{
-    Answer, ContinuesFrom, Covered, EventBody, EventsPayload, Factors, Fate, FateKind, FateSpan, Hello, HelloAnswer,
-    LedgerRow, MarkState, Message, Open, Provisional, Range, RangeProof, Ranges, Refusal, Replay, Request, StreamRange,
-    Verdict,
+    Answer, Books, ContinuesFrom, Covered, EventBody, EventsPayload, Factors, Fate, FateKind, FateSpan, Hello,
+    HelloAnswer, LedgerRow, MarkState, Message, Open, OtherBytes, Provisional, Range, RangeProof, Ranges, Refusal,
+    Replay, Request, StreamRange, Verdict,
 };
 pub use parsers::Offset;
 

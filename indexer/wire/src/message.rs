@@ -316,6 +316,45 @@ pub struct MarkState {
     pub last_event: Option<EventId>,
     /// A lost range of unknown end closed it.
     pub closed: bool,
+    /// What everything before the mark became; `None` from an indexer that does not say.
+    pub books: Option<Box<Books>>,
+}
+
+/// What the bytes of a stream between base and mark became (protocol rule 21: the shipper takes them over).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// Taken as events.
+    pub taken: LedgerSum,
+    /// All else.
+    pub other: OtherBytes,
+}
+
+/// Bytes that did not become events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OtherBytes {
+    /// In the shipper's dead-letter folder.
+    pub dead: u64,
+    /// Left out by a rule.
+    pub excluded: u64,
+    /// Lost; a loss of unknown end does not count here.
+    pub lost: u64,
+}
+
+impl OtherBytes {
+    /// Counts a range with one of these fates; events are no business of it.
+    pub fn add(&mut self, fate: FateKind, bytes: u64) {
+        match fate {
+            FateKind::Events => {}
+            FateKind::Dead => self.dead += bytes,
+            FateKind::Excluded => self.excluded += bytes,
+            FateKind::Lost => self.lost += bytes,
+        }
+    }
+
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.dead + self.excluded + self.lost
+    }
 }
 
 /// The part of a message that was settled before (protocol rule 21).

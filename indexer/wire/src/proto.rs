@@ -348,6 +348,20 @@ pub(crate) struct MarkState {
     pub(crate) last_event: Option<EventId>,
     #[prost(bool, tag = "5")]
     pub(crate) closed: bool,
+    #[prost(message, optional, tag = "6")]
+    pub(crate) books: Option<Books>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Books {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) taken: Option<Sum>,
+    #[prost(uint64, tag = "2")]
+    pub(crate) dead: u64,
+    #[prost(uint64, tag = "3")]
+    pub(crate) excluded: u64,
+    #[prost(uint64, tag = "4")]
+    pub(crate) lost: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -34,7 +34,8 @@ pub(crate) const REQUEST: Nesting = Nesting(&[(4, MESSAGE)]);
 
 const COVERED: Nesting = Nesting(&[(2, LEAF), (3, LEAF)]);
 const RANGES_ANSWER: Nesting = Nesting(&[(2, COVERED)]);
-const MARK_STATE: Nesting = Nesting(&[(3, LEAF), (4, LEAF)]);
+const BOOKS: Nesting = Nesting(&[(1, LEAF)]);
+const MARK_STATE: Nesting = Nesting(&[(3, LEAF), (4, LEAF), (6, BOOKS)]);
 const LEDGER_ROW: Nesting = Nesting(&[(4, LEAF), (5, LEAF), (6, LEAF), (7, LEAF)]);
 const LEDGER: Nesting = Nesting(&[(1, LEDGER_ROW)]);
 const VERDICT: Nesting =

@@ -11,7 +11,7 @@ use outside::{File, Metadata, OpenMode};
 use parsers::{Context, Offset, is_dated, plain_name};
 use std::collections::BTreeSet;
 use std::path::Path;
-use wire::{Anchor, LedgerSum, StreamId};
+use wire::{Anchor, LedgerSum, OtherBytes, StreamId};
 
 /// What a new stream begins with besides its file.
 struct Begin {
@@ -180,7 +180,7 @@ impl ShipperCore {
             losses: Vec::new(),
             ledger: LedgerSum::default(),
             ledger_whole: true,
-            lost_bytes: 0,
+            other: OtherBytes::default(),
         };
         self.journal_first(&Entry::Stream(Box::new(kept.clone())));
         let mut stream = Stream::new(kept, self.now);

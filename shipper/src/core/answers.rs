@@ -10,9 +10,12 @@ use crate::kept::{Loss, MarkStep, Phase};
 use crate::records::Entry;
 use crate::status::Link;
 use crate::stream::{Naming, Opened, Stream};
-use parsers::Offset;
+use parsers::{Offset, TimeNs};
 use std::time::Duration;
 use wire::{Answer, Covered, HelloAnswer, MarkState, Refusal, StreamId, Verdict};
+
+/// Requests are made no smaller than this for all streams.
+const BATCH_BYTES_MIN: usize = 64 << 10;
 
 impl ShipperCore {
     pub(super) fn answered(&mut self, ticket: Ticket, result: Result<Answer, SendError>) {
@@ -71,6 +74,7 @@ impl ShipperCore {
                     }
                 }
                 (Part::Gone(id), Verdict::Gone) => self.forget_file(id),
+                (Part::Replay(id, offset), Verdict::Replay { .. }) => self.replayed(id, offset),
                 (part, Verdict::Refused(refusal)) => self.refused(Some(part), refusal),
                 (part, _) => self.reopen(part.stream()),
             }
@@ -84,6 +88,7 @@ impl ShipperCore {
         self.link.epoch = Some(hello.epoch);
         let moved = self.agent.incarnation != 0 && self.agent.incarnation != incarnation;
         self.link.incarnation = Some(incarnation);
+        self.link.oldest = hello.oldest_ns.map(TimeNs);
         if hello.request_bytes_max > 0 {
             // Bodies and bytes of events share the limit; half of it leaves room for the parse.
             self.link.batch_bytes_max = usize::try_from(hello.request_bytes_max / 2).unwrap_or(usize::MAX).max(1);
@@ -124,7 +129,7 @@ impl ShipperCore {
     }
 
     /// Asks for the stream's mark before anything more is sent of it.
-    fn reopen(&mut self, id: Option<StreamId>) {
+    pub(super) fn reopen(&mut self, id: Option<StreamId>) {
         let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) else { return };
         stream.opened = Opened::No;
         stream.shown = None;
@@ -142,9 +147,12 @@ impl ShipperCore {
             self.close(id);
             return;
         }
-        if state.mark != stream.kept.mark || state.context != stream.kept.context {
+        let replayed = state.books.as_ref().is_some_and(|books| books.other.dead != stream.kept.other.dead);
+        if state.mark != stream.kept.mark || state.context != stream.kept.context || replayed {
             self.go_to(id, state);
         }
+        self.condemn_again(id, state.mark);
+        self.got_through(id);
         if let Some(stream) = self.streams.get_mut(&id).filter(|s| s.kept.phase == Phase::Gone) {
             // This store may not have heard that nothing more comes, or how the stream ended.
             stream.kept.phase = Phase::Detached;
@@ -158,6 +166,7 @@ impl ShipperCore {
         let (before, step) = (stream.kept.mark, stream.step_to(state));
         stream.go_back_to_mark();
         stream.kept.move_mark(&step);
+        stream.doubt.take_if(|doubt| state.mark < before || !doubt.settled(state.mark));
         stream.last_event = stream.kept.last_event;
         if stream.kept.phase == Phase::Gone && state.mark < before {
             // Its file is long gone; what the store no longer has is lost (protocol rule 27).
@@ -186,6 +195,16 @@ impl ShipperCore {
         if in_flight.closes {
             self.close(id);
             return;
+        }
+        if !in_flight.starts().is_empty() {
+            self.link.given_up = 0;
+        }
+        stream.condemned = stream.condemned.split_off(&mark);
+        if let Some(doubt) = &mut stream.doubt {
+            let more = doubt.settled(mark);
+            stream.doubt.take_if(|_| !more);
+            // It had stopped before its end.
+            stream.go_back_to_mark();
         }
         if mark != in_flight.to {
             // Less or more than what was sent is settled: ask where it stands.
@@ -273,14 +292,16 @@ impl ShipperCore {
                 self.smaller_batches(Some(max));
                 self.drop_in_flight(id);
             }
-            Refusal::Rejected { offset, reason } => {
-                // Its place in the dead-letter file comes with that file; until then it waits, and says so.
-                self.wait_for(id, self.config.timing.retry_max);
-                self.drop_in_flight(id);
-                if let Some(id) = id {
-                    self.stuck(id, &format!("the indexer rejects the event at byte {}: {reason}", offset.0));
+            Refusal::Rejected { offset, reason } => match part {
+                Some(Part::Replay(id, offset)) => self.put_back(id, offset, &reason),
+                Some(Part::Provisional(id, offset, size)) => {
+                    // Once it is closed its range tells.
+                    if let Some(stream) = self.streams.get_mut(&id) {
+                        stream.shown = Some((offset, size));
+                    }
                 }
-            }
+                _ => self.rejected(id, offset, &reason),
+            },
             Refusal::Busy { retry_after_ms, reason, .. } => {
                 self.drop_in_flight(id);
                 let wait = Duration::from_millis(retry_after_ms);
@@ -294,7 +315,7 @@ impl ShipperCore {
     }
 
     /// Nothing is sent of a stream for a while; what it does not need meanwhile is let go.
-    fn wait_for(&mut self, id: Option<StreamId>, wait: Duration) {
+    pub(super) fn wait_for(&mut self, id: Option<StreamId>, wait: Duration) {
         if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
             stream.retry_at = self.now + wait;
             if stream.opened == Opened::Asked {
@@ -303,13 +324,16 @@ impl ShipperCore {
         }
     }
 
-    fn smaller_batches(&mut self, max: Option<u64>) {
+    /// Requests of this size are too large; below a size that any indexer takes only the single stream's become
+    /// smaller.
+    pub(super) fn smaller_batches(&mut self, max: Option<u64>) {
         let now = self.batch_bytes_max();
         let told = max.and_then(|m| usize::try_from(m / 2).ok()).filter(|m| *m < now);
-        self.link.batch_bytes_max = told.unwrap_or(now / 2).max(1);
+        let least = BATCH_BYTES_MIN.min(self.config.limits.batch_bytes_max);
+        self.link.batch_bytes_max = told.unwrap_or(now / 2).max(least);
     }
 
-    fn drop_in_flight(&mut self, id: Option<StreamId>) {
+    pub(super) fn drop_in_flight(&mut self, id: Option<StreamId>) {
         if let Some(stream) = id.and_then(|id| self.streams.get_mut(&id)) {
             stream.go_back_to_mark();
         }
@@ -317,8 +341,12 @@ impl ShipperCore {
 
     /// Not answered, or refused as a whole.
     fn not_taken(&mut self, sent: &Sent, error: &SendError) {
+        let in_doubt = matches!(error, SendError::Refused(_) | SendError::TooLarge { .. }) && self.doubt(sent, error);
         self.undo(sent);
-        self.back_off(error);
+        if !in_doubt {
+            self.blocked(sent);
+            self.back_off(error);
+        }
     }
 
     /// The request is as good as never sent: what it held is read again when its turn comes.
@@ -333,7 +361,7 @@ impl ShipperCore {
                     stream.go_back_to_mark();
                 }
                 Part::Provisional(..) => stream.shown = None,
-                Part::Gone(_) => {}
+                Part::Gone(_) | Part::Replay(..) => {}
             }
         }
     }
@@ -383,8 +411,10 @@ fn step_after(stream: &Stream, in_flight: &InFlight, covered: Option<&Covered>) 
         }
         Some(Covered { sum: None, .. }) => step.ledger_whole = false,
     }
-    if in_flight.is_loss() {
-        step.lost_bytes += in_flight.to.0 - in_flight.from.0;
+    let fresh = covered.map_or(in_flight.from, |covered| covered.to);
+    let before = covered.iter().flat_map(|covered| covered.fates.iter().copied());
+    for span in before.chain(in_flight.other_from(fresh)) {
+        step.other.add(span.fate, span.to.0.saturating_sub(span.from.0));
     }
     step
 }

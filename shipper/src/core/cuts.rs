@@ -67,7 +67,7 @@ impl ShipperCore {
     /// Whether and how the stream's open event is to be closed now.
     fn cut_kind(&self, stream: &Stream) -> Option<Cut> {
         let tail = stream.tail.as_ref()?;
-        if tail.open_bytes().is_empty() || stream.unread() > 0 {
+        if tail.open_bytes().is_empty() || stream.unread() > 0 || stream.is_stopped() {
             return None;
         }
         if tail.cut_off {

@@ -1,11 +1,11 @@
 //! Reading: from files into batches, live files first, within the bounds of memory.
 
 use super::{Importance, ShipperCore};
-use crate::batch::{Batch, Wiring};
+use crate::batch::{Batch, Course, Wiring};
 use crate::kept::{Head, Loss, Phase};
 use crate::stream::{Opened, Stream};
 use crate::tail::{self, Read, Tail};
-use outside::Metadata;
+use outside::{Metadata, Safeguard};
 use parsers::{FileFacts, Flags, Offset, TimeNs};
 use std::io;
 use std::path::Path;
@@ -14,6 +14,9 @@ use wire::StreamId;
 
 /// An event and one read at most lie open in a buffer.
 const OPEN_BYTES_MAX: usize = (1 << 20) + (64 << 10);
+
+/// The rule that leaves out what the indexer would not keep (protocol rule 37).
+const TOO_OLD: &str = "older than retention";
 
 /// A file is asked again after so long when two looks at it did not agree.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -83,12 +86,13 @@ impl ShipperCore {
     pub(super) fn may_read(&self, stream: &Stream) -> bool {
         let limits = &self.config.limits;
         let closed = stream.building.as_ref().map_or(0, Batch::bytes);
-        let room = closed == 0 || closed + stream.open_bytes() + limits.read_bytes <= limits.batch_bytes_max;
+        let room = closed == 0 || closed + stream.open_bytes() + limits.read_bytes <= self.batch_bytes_max();
         self.stop.is_none()
             && stream.opened == Opened::Yes
             && stream.has_file()
             && self.now >= stream.retry_at
             && room
+            && !stream.is_stopped()
             && (stream.unread() > 0 || stream.suspect || stream.size < stream.read_to().0)
     }
 
@@ -114,7 +118,7 @@ impl ShipperCore {
         }
         let limits = self.config.limits;
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.read_into(id, &mut scratch, limits.read_bytes);
+        let result = self.read_into(id, &mut scratch, limits.read_bytes.min(self.batch_bytes_max()));
         self.scratch = scratch;
         match result {
             Ok(Read::Bytes(bytes)) => {
@@ -172,7 +176,9 @@ impl ShipperCore {
     fn read_well(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.failures = 0;
-        stream.error = None;
+        if stream.doubt.is_none() {
+            stream.error = None;
+        }
         let read_to = stream.read_to().0;
         stream.size = stream.size.max(read_to);
         stream.kept.size_seen = stream.kept.size_seen.max(read_to);
@@ -257,6 +263,7 @@ impl ShipperCore {
     /// Lets the parser look at what was read; closed events go into the batch.
     pub(super) fn advance(&mut self, id: StreamId) {
         let main_time = self.main_time(id);
+        let oldest = self.oldest();
         let now = self.now;
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let inputs = stream.kept.parser_inputs();
@@ -267,23 +274,57 @@ impl ShipperCore {
             Batch::new(tail.parser.offset(), stream.last_event)
         });
         let lost_context = if stream.context_lost { Flags::CONTEXT_LOST } else { Flags::default() };
-        tail.advance(&inputs, &mut |event, bytes| {
+        let stop = stream.doubt.as_ref().map_or(Offset(u64::MAX), |doubt| doubt.stop());
+        let condemned = &stream.condemned;
+        let (mut last_time, mut too_old) = (tail.parser.context().last_time, false);
+        tail.advance(&inputs, stop, &mut |event, bytes| {
             let mut extra = lost_context;
             let time = event.time.map(|t| t.utc);
             if time.is_some() && time <= main_time {
                 extra.set(Flags::COPY);
             }
-            batch.push(&wiring, event, bytes, extra);
+            // An event without time has that of the one before it, here as at the indexer.
+            last_time = time.or(last_time);
+            let course = match condemned.get(&event.offset) {
+                Some(reason) => Course::Dead(reason),
+                None if last_time.is_some() && last_time < oldest => Course::Exclude(TOO_OLD),
+                None => Course::Send,
+            };
+            too_old |= matches!(course, Course::Exclude(_));
+            batch.push(&wiring, event, bytes, extra, course);
         });
         if batch.is_empty() {
             return;
         }
+        if too_old {
+            self.tell_of_too_old(id);
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(tail) = &mut stream.tail else { return };
         stream.context_lost = false;
         stream.last_event = batch.last_event;
         batch.close(tail.parser.context().encode(), tail.anchor());
         stream.building = Some(batch);
         self.head_may_have_grown(id);
         self.zone_may_have_come(id);
+    }
+
+    /// The oldest time that the indexer keeps.
+    pub(super) fn oldest(&self) -> Option<TimeNs> {
+        self.link.oldest.filter(|_| Safeguard::OldExcluded.holds())
+    }
+
+    /// Without a word, a folder of old logs would just look empty. Once a file.
+    fn tell_of_too_old(&mut self, id: StreamId) {
+        let Some(path) = self.streams.get(&id).map(|stream| stream.kept.path.display().to_string()) else { return };
+        if self.report.first_time(&format!("older than retention: {path}")) {
+            let day = self.link.oldest.map_or_else(String::new, day_of);
+            let text = format!(
+                "`{path}` has events from before {day}, which the indexer does not keep: they are left out (excluded: {TOO_OLD}); \
+                 to keep them, give the indexer a longer `retention` before they are read"
+            );
+            self.notice(Importance::Warn, text);
+        }
     }
 
     /// The head hash grows to 1 KiB with the file (protocol rule 5).
@@ -332,5 +373,32 @@ impl ShipperCore {
             let reason = "the file was truncated, rewritten or removed before these bytes were shipped".to_owned();
             self.declare(id, Loss { from, to, reason });
         }
+    }
+}
+
+/// The day of a time, in UTC.
+fn day_of(time: TimeNs) -> String {
+    // Days from 1970-01-01 to a civil date, by eras of 400 years that begin on March 1st.
+    let days = time.0.div_euclid(86_400_000_000_000) + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let (day, month) = (day_of_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_named_as_people_do() {
+        let day = |days: i64| day_of(TimeNs(days * 86_400_000_000_000 + 5));
+        assert_eq!(
+            [day(0), day(-1), day(19_782), day(20_782)],
+            ["1970-01-01", "1969-12-31", "2024-02-29", "2026-11-25"]
+        );
     }
 }

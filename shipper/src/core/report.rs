@@ -61,6 +61,7 @@ impl ShipperCore {
             last_error: self.link.error.clone().or(folder_error),
             state_unwritable: self.journal.failed,
             progress: self.progress(),
+            dead_letters: self.dead.size().0 as u64,
             files,
             left_out: self.scans.left_out.iter().map(|p| p.display().to_string()).collect(),
         }
@@ -113,6 +114,9 @@ impl ShipperCore {
             size: stream.size,
             mark: stream.kept.mark.0,
             behind_bytes: behind,
+            dead_bytes: stream.kept.other.dead,
+            excluded_bytes: stream.kept.other.excluded,
+            lost_bytes: stream.kept.other.lost,
             behind_seconds: since.map_or(0, |s| self.now.saturating_sub(s).as_secs()),
             last_error: stream.error.clone(),
         }

@@ -2,7 +2,7 @@
 //!
 //! One message that changes something is on its way per stream at any time (protocol rule 20). A request that
 //! was not answered is not kept: its bytes are read again from the file, from the mark, so that what is sent
-//! in its place is the same up to where it ended. It goes to the same indexer (rule 26): there is only one.
+//! in its place is the same up to where it ended. It goes to the same indexer (rule 26): a shipper has one.
 
 use super::{ShipperCore, ShipperOutput, Ticket};
 use crate::batch::{InFlight, Wiring};
@@ -12,7 +12,7 @@ use crate::kept::{Loss, Phase};
 use crate::status::Link;
 use crate::stream::{Naming, Opened, Stream};
 use bytes::Bytes;
-use parsers::Offset;
+use parsers::{Offset, TimeNs};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wire::{Epoch, Factors, Fate, Hello, Message, Open, Provisional, Range, Ranges, Request, StreamId};
@@ -26,13 +26,16 @@ pub(super) enum Part {
     Ranges(StreamId),
     Provisional(StreamId, Offset, u32),
     Gone(StreamId),
+    Replay(StreamId, Offset),
 }
 
 impl Part {
     pub(super) fn stream(self) -> Option<StreamId> {
         match self {
             Part::Hello => None,
-            Part::Open(id) | Part::Ranges(id) | Part::Provisional(id, ..) | Part::Gone(id) => Some(id),
+            Part::Open(id) | Part::Ranges(id) | Part::Provisional(id, ..) | Part::Gone(id) | Part::Replay(id, _) => {
+                Some(id)
+            }
         }
     }
 }
@@ -42,6 +45,8 @@ impl Part {
 pub(super) struct Sent {
     pub(super) parts: Vec<Part>,
     pub(super) backfill: bool,
+    /// Bytes of events in it.
+    pub(super) bytes: usize,
     /// The store it was meant for.
     pub(super) incarnation: Option<u64>,
 }
@@ -58,6 +63,10 @@ pub(super) struct LinkState {
     pub(super) error: Option<String>,
     pub(super) in_flight: BTreeMap<Ticket, Sent>,
     pub(super) batch_bytes_max: usize,
+    /// Oldest time that the indexer keeps.
+    pub(super) oldest: Option<TimeNs>,
+    /// Events given up since the last that was taken, for refusals of whole requests.
+    pub(super) given_up: u32,
     next_ticket: u64,
     last_sent: Duration,
 }
@@ -74,6 +83,8 @@ impl LinkState {
             error: None,
             in_flight: BTreeMap::new(),
             batch_bytes_max: usize::MAX,
+            oldest: None,
+            given_up: 0,
             next_ticket: 1,
             last_sent: now,
         }
@@ -90,14 +101,14 @@ impl LinkState {
 
 /// Messages of one request on their way together.
 #[derive(Default)]
-struct Load {
+pub(super) struct Load {
     messages: Vec<Message>,
     parts: Vec<Part>,
     bytes: usize,
 }
 
 impl Load {
-    fn add(&mut self, message: Message, part: Part) {
+    pub(super) fn add(&mut self, message: Message, part: Part) {
         self.messages.push(message);
         self.parts.push(part);
     }
@@ -169,7 +180,10 @@ impl ShipperCore {
                 stream.busy = Some(ticket);
             }
         }
-        self.link.in_flight.insert(ticket, Sent { parts: load.parts, backfill, incarnation: self.link.incarnation });
+        self.link.in_flight.insert(
+            ticket,
+            Sent { parts: load.parts, backfill, bytes: load.bytes, incarnation: self.link.incarnation },
+        );
         let epoch = self.link.epoch.unwrap_or_default();
         let request = Request { agent: self.agent.id, epoch, messages: load.messages };
         self.out.push(ShipperOutput::Send { ticket, request });
@@ -189,7 +203,14 @@ impl ShipperCore {
             if load.bytes >= most || load.parts.len() >= 1000 {
                 break;
             }
+            let alone = self.streams.get(&id).is_some_and(|s| s.doubt.is_some());
+            if alone && !load.parts.is_empty() {
+                continue;
+            }
             self.say(id, &mut load);
+            if alone && !load.parts.is_empty() {
+                break;
+            }
         }
         load
     }
@@ -210,6 +231,7 @@ impl ShipperCore {
                 self.now >= stream.retry_at
                     && (self.batch_is_due(stream)
                         || self.loss_is_due(stream).is_some()
+                        || self.dead.to_replay(stream.kept.id).is_some()
                         || self.is_gone(stream)
                         || provisional_of(stream).is_some())
             }
@@ -251,13 +273,15 @@ impl ShipperCore {
             return;
         }
         if self.batch_is_due(stream) {
-            if stream.head_grew {
+            if stream.head_grew && stream.doubt.is_none() {
                 load.add(self.open_message(stream), Part::Open(id));
             }
             self.say_batch(id, load);
         } else if let Some(loss) = self.loss_is_due(stream) {
             let loss = loss.clone();
             self.say_loss(id, &loss, load);
+        } else if let Some(offset) = self.dead.to_replay(id) {
+            self.say_replay(id, offset, load);
         } else if self.is_gone(stream) {
             load.add(Message::Gone(id), Part::Gone(id));
         } else if let Some((offset, size)) = provisional_of(stream) {
@@ -266,14 +290,17 @@ impl ShipperCore {
     }
 
     fn say_batch(&mut self, id: StreamId, load: &mut Load) {
+        if !self.letters_are_written(id) {
+            return;
+        }
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let Some(batch) = stream.building.take() else { return };
         stream.head_grew = false;
         load.bytes += batch.bytes();
-        let (range, in_flight) = batch.send();
+        let (ranges, in_flight) = batch.send();
         stream.in_flight = Some(in_flight);
         stream.shown = None;
-        load.add(Message::Ranges(Ranges { stream: id, ranges: vec![range] }), Part::Ranges(id));
+        load.add(Message::Ranges(Ranges { stream: id, ranges }), Part::Ranges(id));
     }
 
     fn say_loss(&mut self, id: StreamId, loss: &Loss, load: &mut Load) {
@@ -291,12 +318,18 @@ impl ShipperCore {
     }
 
     fn say_provisional(&mut self, id: StreamId, offset: Offset, size: u32, load: &mut Load) {
+        let oldest = self.oldest();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let Some(tail) = &stream.tail else { return };
         let Some(event) = tail.parser.provisional(tail.open_bytes()) else {
             stream.shown = Some((offset, size));
             return;
         };
+        if event.time.is_some_and(|time| Some(time.utc) < oldest) {
+            // Once closed it is left out.
+            stream.shown = Some((offset, size));
+            return;
+        }
         let end = (event.size as usize).min(tail.open_bytes().len());
         let bytes = &tail.open_bytes()[..end];
         let body = Wiring::of(&stream.kept).body(&event, bytes, stream.last_event);
@@ -335,6 +368,7 @@ impl ShipperCore {
         stream.opened == Opened::Yes
             && stream.busy.is_none()
             && stream.is_done()
+            && self.dead.to_replay(id).is_none()
             && stream.behind() == 0
             && !stream.suspect
             && !waits_for_end
@@ -352,7 +386,7 @@ impl ShipperCore {
             wake = wake.min(link);
         }
         if stream.building.is_some() && stream.busy.is_none() {
-            wake = wake.min((stream.building_since + self.config.timing.linger).max(link));
+            wake = wake.min((stream.building_since + self.config.timing.linger).max(link).max(stream.retry_at));
         }
         if stream.retry_at > self.now {
             wake = wake.min(stream.retry_at);

@@ -2,6 +2,7 @@
 
 use super::{Importance, OpenError, ShipperCore, ShipperOutside, scan, sending::LinkState};
 use crate::config::ShipperConfig;
+use crate::dead::{self, DeadLetters};
 use crate::identity::stream_id;
 use crate::kept::{Kept, Phase};
 use crate::records::{Agent, Entry};
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-use wire::{AgentId, LedgerSum, StreamId};
+use wire::{AgentId, LedgerSum, OtherBytes, StreamId};
 
 /// When the state files are written next, and how it went.
 #[derive(Debug, Default)]
@@ -61,6 +62,9 @@ impl ShipperCore {
             loaded.begin_anew(new_agent(&outside, &config, identity), files);
         }
         let now = outside.clock.monotonic();
+        let dead = DeadLetters::open(std::sync::Arc::clone(&outside.files), state, config.limits.dead_bytes_max)
+            .map_err(failed("look at the dead letters in"))?;
+        dead::sweep(&*outside.files, state);
         let mut core = ShipperCore {
             agent: loaded.agent.clone().unwrap_or_else(|| new_agent(&outside, &config, identity)),
             scans: scan::Scans::new(now),
@@ -70,6 +74,8 @@ impl ShipperCore {
             state_folder: state.to_owned(),
             slots,
             journal: Journal::default(),
+            dead,
+            next_letters: now,
             streams: BTreeMap::new(),
             by_file: HashMap::new(),
             by_path: HashMap::new(),
@@ -287,7 +293,7 @@ impl Loaded {
             kept.last_event = None;
             kept.ledger = LedgerSum::default();
             kept.ledger_whole = true;
-            kept.lost_bytes = 0;
+            kept.other = OtherBytes::default();
             self.streams.insert(kept.id, kept);
         }
         self.agent = Some(agent);

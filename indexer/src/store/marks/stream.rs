@@ -5,7 +5,7 @@ use crate::store::wal::{Taken, TakenFate, TakenRange, event_sum};
 use bytes::Bytes;
 use parsers::{EventTime, Offset, TimeNs};
 use std::sync::Arc;
-use wire::{Anchor, Covered, EventId, FateKind, FateSpan, LedgerSum, MarkState};
+use wire::{Anchor, Books, Covered, EventId, FateKind, FateSpan, LedgerSum, MarkState, OtherBytes};
 
 /// Newest anchors that are all kept (protocol rule 8).
 const ANCHORS_NEWEST: usize = 16;
@@ -115,7 +115,18 @@ impl StreamMark {
             anchors: self.anchors.clone(),
             last_event: self.last_event,
             closed: self.closed,
+            books: Some(Box::new(self.books())),
         }
+    }
+
+    /// What everything before the mark became.
+    fn books(&self) -> Books {
+        let Folded { excluded, lost, .. } = self.folded;
+        let mut other = OtherBytes { dead: 0, excluded, lost };
+        for span in self.other.iter().filter(|span| span.to.0 != u64::MAX) {
+            other.add(span.fate, span.to.0 - span.from.0);
+        }
+        Books { taken: self.taken, other }
     }
 
     /// Offset before which everything is settled: the mark, or all there will ever be.

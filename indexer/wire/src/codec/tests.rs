@@ -120,6 +120,12 @@ fn verdict() -> impl Strategy<Value = Verdict> {
             anchors: vec![Anchor { at: Offset(n), hash: !n }],
             last_event: closed.then_some(EventId { stream: StreamId(n), offset: Offset(n >> 16), head_hash: n as u32 }),
             closed,
+            books: closed.then(|| {
+                Box::new(Books {
+                    taken: LedgerSum { events: n, bytes: !n, hash: LedgerHash(u128::from(n)) },
+                    other: OtherBytes { dead: n, excluded: 1, lost: !n },
+                })
+            }),
         })
     };
     let sum = |n: u64| LedgerSum { events: n, bytes: !n, hash: LedgerHash(u128::from(n) << 77 | 5) };

@@ -308,7 +308,15 @@ impl From<proto::MarkState> for w::MarkState {
             anchors: state.anchors.into_iter().map(Into::into).collect(),
             last_event: state.last_event.map(Into::into),
             closed: state.closed,
+            books: state.books.map(|books| Box::new(books.into())),
         }
+    }
+}
+
+impl From<proto::Books> for w::Books {
+    fn from(books: proto::Books) -> Self {
+        let other = w::OtherBytes { dead: books.dead, excluded: books.excluded, lost: books.lost };
+        w::Books { taken: books.taken.map(Into::into).unwrap_or_default(), other }
     }
 }
 

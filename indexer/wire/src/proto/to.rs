@@ -231,7 +231,15 @@ impl From<&w::MarkState> for proto::MarkState {
             anchors: state.anchors.iter().map(Into::into).collect(),
             last_event: state.last_event.map(Into::into),
             closed: state.closed,
+            books: state.books.as_deref().copied().map(Into::into),
         }
+    }
+}
+
+impl From<w::Books> for proto::Books {
+    fn from(books: w::Books) -> Self {
+        let w::OtherBytes { dead, excluded, lost } = books.other;
+        proto::Books { taken: Some(books.taken.into()), dead, excluded, lost }
     }
 }
 

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{
-    AgentId, Anchor, Answer, Covered, Epoch, EventBody, EventId, Fate, HelloAnswer, MarkState, Message, Open, Ranges,
-    Refusal, Request, StreamId, Verdict,
+    AgentId, Anchor, Answer, Covered, Epoch, EventBody, EventId, EventsPayload, Fate, HelloAnswer, MarkState, Message,
+    Open, Ranges, Refusal, Replay, Request, StreamId, Verdict,
 };
 
 pub(super) const LOGS: &str = "/logs";
@@ -26,6 +26,9 @@ pub(super) struct Row {
     pub(super) last_event: Option<EventId>,
     pub(super) events: Vec<(EventBody, Vec<u8>)>,
     pub(super) lost: Vec<(u64, Option<u64>)>,
+    pub(super) dead: Vec<(u64, u64)>,
+    pub(super) excluded: Vec<(u64, u64)>,
+    pub(super) replayed: Vec<(EventBody, Vec<u8>)>,
     pub(super) closed: bool,
     pub(super) gone: bool,
     pub(super) provisional: Option<(EventBody, Vec<u8>)>,
@@ -44,6 +47,7 @@ impl Row {
             anchors: self.anchors.clone(),
             last_event: self.last_event,
             closed: self.closed,
+            books: None,
         }
     }
 }
@@ -59,9 +63,33 @@ pub(super) struct Indexer {
     pub(super) covered: u32,
     pub(super) gaps: u32,
     pub(super) opens: u32,
+    /// Oldest time kept.
+    pub(super) oldest_ns: Option<i64>,
+    /// Events that hold this are rejected.
+    pub(super) rejects: Option<&'static [u8]>,
 }
 
 impl Indexer {
+    fn rejected(&self, payload: &EventsPayload) -> Option<Verdict> {
+        let bad = |bytes: &[u8]| self.rejects.is_some_and(|bad| memchr::memmem::find(bytes, bad).is_some());
+        let (event, _) = payload.iter().find(|(_, bytes)| bad(bytes))?;
+        Some(Verdict::Refused(Refusal::Rejected { offset: event.offset, reason: "it is bad".to_owned() }))
+    }
+
+    fn replay(&mut self, replay: &Replay) -> Verdict {
+        if let Some(verdict) = self.rejected(&replay.payload) {
+            return verdict;
+        }
+        let Some(row) = self.rows.get_mut(&replay.stream) else { return Verdict::Refused(Refusal::NotOpen) };
+        for (event, bytes) in replay.payload.iter() {
+            let (from, to) = (event.offset.0, event.offset.0 + u64::from(event.size));
+            assert!(row.dead.contains(&(from, to)), "{from}..{to} is not dead: {:?}", row.dead);
+            row.dead.retain(|range| *range != (from, to));
+            row.replayed.push((event.clone(), bytes.to_vec()));
+        }
+        Verdict::Replay { events: replay.payload.events.len() as u64 }
+    }
+
     pub(super) fn handle(&mut self, request: &Request) -> Answer {
         let current = *self.epochs.entry(request.agent).or_default();
         let mine = Epoch { incarnation: self.incarnation, number: current };
@@ -73,7 +101,7 @@ impl Indexer {
                     let number = self.epochs.entry(request.agent).or_default();
                     *number += 1;
                     let epoch = Epoch { incarnation: self.incarnation, number: *number };
-                    Verdict::Hello(HelloAnswer { epoch, oldest_ns: None, request_bytes_max: 16 << 20 })
+                    Verdict::Hello(HelloAnswer { epoch, oldest_ns: self.oldest_ns, request_bytes_max: 16 << 20 })
                 }
                 _ if request.epoch != mine => Verdict::Refused(Refusal::Fenced),
                 Message::Open(open) => self.open(open),
@@ -92,7 +120,8 @@ impl Indexer {
                     row.gone = true;
                     Verdict::Gone
                 }
-                Message::Replay(_) | Message::Ledger(_) | Message::Prove(_) => unreachable!("not sent yet"),
+                Message::Replay(replay) => self.replay(replay),
+                Message::Ledger(_) | Message::Prove(_) => unreachable!("not sent yet"),
             })
             .collect();
         Answer { incarnation: self.incarnation, boot: self.boot, verdicts }
@@ -110,6 +139,13 @@ impl Indexer {
     }
 
     fn ranges(&mut self, ranges: &Ranges) -> Verdict {
+        let bad = ranges.ranges.iter().find_map(|range| match &range.fate {
+            Fate::Events(payload) => self.rejected(payload),
+            _ => None,
+        });
+        if let Some(verdict) = bad {
+            return verdict;
+        }
         let Some(row) = self.rows.get_mut(&ranges.stream) else { return Verdict::Refused(Refusal::NotOpen) };
         let before = row.mark;
         let first = ranges.ranges.first().expect("not empty").from;
@@ -145,9 +181,19 @@ impl Indexer {
                         None => row.closed = true,
                     }
                 }
-                Fate::Dead(_) | Fate::Excluded(_) => unreachable!("not sent yet"),
+                Fate::Dead(_) | Fate::Excluded(_) => {
+                    let to = range.to.expect("only a loss has no end");
+                    let (from, dead) = (range.from.max(row.mark), matches!(range.fate, Fate::Dead(_)));
+                    if from < to {
+                        let list = if dead { &mut row.dead } else { &mut row.excluded };
+                        list.push((from.0, to.0));
+                        row.mark = to;
+                    }
+                }
             }
-            if range.to.is_some_and(|to| to >= row.mark && to > before) {
+            if range.to.is_some_and(|to| to >= row.mark && to > before)
+                && (!range.anchors.is_empty() || matches!(range.fate, Fate::Lost(_)))
+            {
                 assert_eq!(range.to, Some(row.mark));
                 row.context = range.context.clone();
                 row.anchors.extend(&range.anchors);
@@ -210,6 +256,8 @@ impl World {
             covered: 0,
             gaps: 0,
             opens: 0,
+            oldest_ns: None,
+            rejects: None,
         };
         World {
             clock,
@@ -284,6 +332,17 @@ impl World {
         let Some((ticket, request)) = self.requests.pop_front() else { return false };
         let answer = self.indexer.handle(&request);
         let result = if answer_arrives { Ok(answer) } else { Err(SendError::Unreachable("cut off".into())) };
+        self.step(ShipperInput::Answer { ticket, result });
+        true
+    }
+
+    /// As `deliver`, through something that refuses what `bad` says.
+    pub(super) fn deliver_through(&mut self, bad: impl Fn(&Request) -> bool) -> bool {
+        let Some((ticket, request)) = self.requests.pop_front() else { return false };
+        let result = match bad(&request) {
+            true => Err(SendError::Refused("status 400".into())),
+            false => Ok(self.indexer.handle(&request)),
+        };
         self.step(ShipperInput::Answer { ticket, result });
         true
     }
