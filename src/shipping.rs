@@ -64,6 +64,7 @@ pub(crate) fn config(settings: &Settings, flags: &Flags) -> anyhow::Result<Shipp
         product: settings.text("ship", "product"),
         service: settings.text("ship", "service"),
         labels: settings.labels("ship", "labels"),
+        redaction: None,
         until_idle: flags.until_idle,
         limits,
         timing,

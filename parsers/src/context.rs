@@ -2,6 +2,7 @@
 
 use crate::event_of::Left;
 use crate::framing::{End, Piece};
+use crate::redact::OpenBlock;
 use crate::zone;
 use crate::{EventTime, Family, Formats, Lines, Offset, TimeNs, ZoneSource};
 
@@ -83,6 +84,8 @@ pub struct Context {
     pub lock: Option<Family>,
     /// Own formats of the file.
     pub formats: Formats,
+    /// What redaction has to go on with: a secret that spans lines has begun and not ended (protocol rule 41).
+    pub block: Option<OpenBlock>,
 }
 
 /// Why an encoded context cannot be read; it then counts as empty (protocol rule 11).

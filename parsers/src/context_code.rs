@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0  magic "ctpx"
-//! 4  version, 1; 2 when formats follow
+//! 4  version: 1, 2 when formats follow, 3 when a redaction block is open
 //! 5  flags: head_seen 1, mid_line 2, after_generation 4, and which of the optional parts follow (below)
 //! 6  cut_lines, lock (0: none)
 //! 8  zone        (flag 8)    source u8, length u8, name
@@ -10,20 +10,26 @@
 //!    last_zone   (flag 32)   offset minutes i16, source u8
 //!    cut         (flag 64)   u64
 //!    day         (flag 128)  i32
-//!    file_time   present u8, i64
-//!    formats     (version 2) length u16, their specifications
+//!    parts u8: file_time 1, block 2, formats 4 (the last two in version 3)
+//!    file_time   (part 1)    i64
+//!    block       (part 2)    kind u8, bytes left u32
+//!    formats     (version 2, part 4) length u16, their specifications
 //! n-4  checksum: low 32 bits of xxh3 over all before it
 //! ```
 //! Numbers are little-endian. A version that is not known is refused; the caller then counts it as empty.
 
 use crate::framing::Lines;
+use crate::redact::OpenBlock;
 use crate::{Context, ContextError, Family, Formats, Offset, TimeNs, Zone, ZoneSource};
 use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: &[u8; 4] = b"ctpx";
+/// A context is written for the oldest readers that can go on with it.
 const VERSION: u8 = 1;
 /// With own formats: code that knows none must not go on without them.
 const VERSION_FORMATS: u8 = 2;
+/// Inside of a secret that spans lines: code that does not know of it would show the rest.
+const VERSION_BLOCK: u8 = 3;
 
 /// Names of zones are short; a longer one is no zone and is not carried.
 const ZONE_NAME_MAX: usize = 255;
@@ -42,7 +48,11 @@ impl Context {
             | u8::from(self.last_zone.is_some()) << 5
             | u8::from(self.cut.is_some()) << 6
             | u8::from(self.day.is_some()) << 7;
-        let version = if self.formats.is_empty() { VERSION } else { VERSION_FORMATS };
+        let version = match (&self.block, self.formats.is_empty()) {
+            (Some(_), _) => VERSION_BLOCK,
+            (None, false) => VERSION_FORMATS,
+            (None, true) => VERSION,
+        };
         out.extend([version, flags, self.cut_lines as u8, self.lock.map_or(0, |f| f as u8)]);
         if let Some(zone) = zone {
             out.extend([zone.source as u8, zone.name.len() as u8]);
@@ -61,9 +71,15 @@ impl Context {
         if let Some(day) = self.day {
             out.extend(day.to_le_bytes());
         }
-        out.push(u8::from(self.file_time.is_some()));
+        let with_formats = version == VERSION_BLOCK && !self.formats.is_empty();
+        let parts = [self.file_time.is_some(), self.block.is_some(), with_formats];
+        out.push(parts.iter().rev().fold(0, |bits, part| bits << 1 | u8::from(*part)));
         if let Some(TimeNs(t)) = self.file_time {
             out.extend(t.to_le_bytes());
+        }
+        if let Some(block) = self.block {
+            out.push(block.kind as u8);
+            out.extend(block.left.to_le_bytes());
         }
         if !self.formats.is_empty() {
             let formats = self.formats.encode();
@@ -86,7 +102,7 @@ impl Context {
         if bytes.len() < 8 || !bytes.starts_with(MAGIC) {
             return Err(ContextError::Corrupt);
         }
-        if bytes[4] > VERSION_FORMATS {
+        if bytes[4] > VERSION_BLOCK {
             return Err(ContextError::Newer);
         }
         let (body, sum) = bytes.split_at(bytes.len() - 4);
@@ -94,8 +110,8 @@ impl Context {
             return Err(ContextError::Corrupt);
         }
         let mut reader = Reader { rest: &body[5..] };
-        let mut context = reader.context().ok_or(ContextError::Corrupt)?;
-        if bytes[4] == VERSION_FORMATS {
+        let (mut context, with_formats) = reader.context().ok_or(ContextError::Corrupt)?;
+        if bytes[4] == VERSION_FORMATS || with_formats {
             context.formats = reader.formats().ok_or(ContextError::Corrupt)?;
         }
         if reader.rest.is_empty() { Ok(context) } else { Err(ContextError::Corrupt) }
@@ -107,7 +123,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn context(&mut self) -> Option<Context> {
+    fn context(&mut self) -> Option<(Context, bool)> {
         let flags = self.byte()?;
         let has = |bit: u8| flags >> bit & 1 == 1;
         let cut_lines = match self.byte()? {
@@ -120,7 +136,7 @@ impl Reader<'_> {
             0 => None,
             n => Some(Family::from_number(n)?),
         };
-        Some(Context {
+        let mut context = Context {
             head_seen: has(0),
             mid_line: has(1),
             after_generation: has(2),
@@ -131,13 +147,20 @@ impl Reader<'_> {
             last_zone: if has(5) { Some((i16::from_le_bytes(self.array()?), self.source()?)) } else { None },
             cut: if has(6) { Some(Offset(u64::from_le_bytes(self.array()?))) } else { None },
             day: if has(7) { Some(i32::from_le_bytes(self.array()?)) } else { None },
-            file_time: match self.byte()? {
-                0 => None,
-                1 => Some(TimeNs(i64::from_le_bytes(self.array()?))),
-                _ => return None,
-            },
-            formats: Formats::default(),
-        })
+            ..Context::default()
+        };
+        let parts = self.byte()?;
+        if parts > 7 {
+            return None;
+        }
+        if parts & 1 == 1 {
+            context.file_time = Some(TimeNs(i64::from_le_bytes(self.array()?)));
+        }
+        if parts & 2 == 2 {
+            let kind = self.byte()?;
+            context.block = Some(OpenBlock::from_numbers(kind, u32::from_le_bytes(self.array()?))?);
+        }
+        Some((context, parts & 4 == 4))
     }
 
     fn formats(&mut self) -> Option<Formats> {
@@ -209,14 +232,17 @@ mod tests {
             file_time: Some(TimeNs(7)),
             lock: Some(Family::Tm1),
             formats: formats(),
+            block: OpenBlock::from_numbers(1, 7000),
         }
     }
 
     #[test]
     fn gives_back_what_was_encoded() {
-        for context in [Context::default(), full(), Context { zone: None, day: None, ..full() }] {
+        let no_formats = Context { formats: Formats::default(), ..full() };
+        let no_block = Context { zone: None, day: None, block: None, ..full() };
+        for (context, version) in [(Context::default(), 1), (no_block, 2), (full(), 3), (no_formats, 3)] {
             let bytes = context.encode();
-            assert!(bytes.len() <= 1024);
+            assert!(bytes.len() <= 1024 && bytes[4] == version);
             assert_eq!(Context::decode(&bytes).unwrap(), context);
         }
     }
@@ -231,7 +257,7 @@ mod tests {
             assert!(i == 0 || Context::decode(&good[..i]).is_err(), "cut at {i}");
         }
         let mut newer = good;
-        newer[4] = VERSION_FORMATS + 1;
+        newer[4] = VERSION_BLOCK + 1;
         assert_eq!(Context::decode(&newer), Err(ContextError::Newer));
     }
 

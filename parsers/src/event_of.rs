@@ -22,6 +22,8 @@ pub(crate) struct Maker {
     /// The lines of a wrapped event without their wrapping.
     inside: Vec<u8>,
     left: Left,
+    /// Which rules changed the bytes of the event to come.
+    redacted: Option<String>,
 }
 
 /// What an event leaves for the ones after it.
@@ -64,7 +66,13 @@ impl Maker {
             dataset,
             inside: Vec::new(),
             left: Left::default(),
+            redacted: None,
         }
+    }
+
+    /// The next event's bytes were changed by these rules.
+    pub(crate) fn redacted(&mut self, rules: String) {
+        self.redacted = Some(rules);
     }
 
     /// The event that `piece` with the bytes `bytes` at `offset` is, and what it leaves.
@@ -82,6 +90,9 @@ impl Maker {
             Wrapper::None => self.fill(piece, dataset, bytes, &context.formats),
             wrapper => self.fill_wrapped(wrapper, piece, dataset, bytes, &context.formats),
         };
+        if let Some(rules) = self.redacted.take() {
+            self.fields.literal(FieldId::REDACTED_CLASSES, &rules);
+        }
         let own = self.time(head, told.payload, context);
         let is_access = |h: &&Head| matches!(h.family, Family::AccessPt | Family::AccessTc);
         let printed = head.filter(is_access).and_then(|h| h.stamp.offset);

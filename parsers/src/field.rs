@@ -149,4 +149,5 @@ fields! {
     114 URL_DOMAIN "url.domain",
     115 HTTP_REQUEST_ID "http.request.id",
     116 HTTP_REQUEST_BYTES "http.request.body.bytes",
+    96 REDACTED_CLASSES "wso2.redacted.classes",
 }

@@ -370,6 +370,35 @@ impl<'a> Coming<'a> {
     }
 }
 
+/// The head of a piece whose bytes were changed from `first` on: found again, so that its parts stand where they
+/// are now. What no longer has its shape keeps family and time.
+pub(crate) fn head_again(
+    piece: &Piece,
+    bytes: &[u8],
+    first: usize,
+    configured: Option<Family>,
+    formats: &Formats,
+) -> Option<Head> {
+    let head = piece.head?;
+    let is_own = head.family == Family::Own;
+    if piece.wrapper == Wrapper::None && first >= usize::from(head.message) && !is_own {
+        return Some(head);
+    }
+    let fixed = match (configured, piece.lock) {
+        (Some(family), _) => Fixed::Configured(family),
+        (None, Some(family)) => Fixed::Content(family),
+        (None, None) => Fixed::Open,
+    };
+    let line = memchr::memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..=end]);
+    let again = Look::at(content(line), fixed, formats);
+    let same = again.head.filter(|h| h.family == head.family && again.wrapper == piece.wrapper);
+    match same {
+        Some(again) => Some(Head { stamp: head.stamp, ..again }),
+        None if is_own => None,
+        None => Some(Head::new(head.family, head.stamp)),
+    }
+}
+
 /// A line without its line end.
 pub(crate) fn content(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);

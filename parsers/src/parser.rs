@@ -1,8 +1,12 @@
 //! The parser of one stream: what callers see of framing and fields.
 
-use crate::event_of::Maker;
-use crate::framing::{Coming, Framer, Piece};
-use crate::{Context, Event, FileFacts, InputAt, Offset};
+use crate::event_of::{Left, Maker};
+use crate::framing::{Coming, Framer, Piece, head_again};
+use crate::redact::{OpenBlock, Redactor, Rules, Text};
+use crate::{Context, Event, Family, FileFacts, Flags, InputAt, Offset};
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::sync::Arc;
 
 /// Why the open event is closed although no next head has been seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +27,40 @@ pub struct Parser {
     context: Context,
     framer: Framer,
     maker: Maker,
+    configured: Option<Family>,
+    redactor: Option<Redactor>,
+}
+
+/// The open event as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Provisional<'b> {
+    /// Its fields.
+    pub event: Event,
+    /// Its bytes, redacted.
+    pub bytes: Cow<'b, [u8]>,
 }
 
 impl Parser {
     /// A parser that goes on at `offset` (a mark) with the context of that mark.
     pub fn new(facts: FileFacts, offset: Offset, context: Context) -> Parser {
-        Parser { offset, context, framer: Framer::new(&facts), maker: Maker::new(&facts) }
+        Parser {
+            offset,
+            context,
+            framer: Framer::new(&facts),
+            maker: Maker::new(&facts),
+            configured: facts.family,
+            redactor: None,
+        }
+    }
+
+    /// From here on, replaces what `rules` find in each event before its fields are looked for.
+    pub fn redact(&mut self, rules: Option<Arc<Rules>>) {
+        self.redactor = rules.map(Redactor::new);
+    }
+
+    /// Values replaced since this was last asked, by class or rule.
+    pub fn take_redacted(&mut self) -> Vec<(String, u64)> {
+        self.redactor.as_mut().map(Redactor::take_counts).unwrap_or_default()
     }
 
     /// First byte of the open event: everything before it is closed.
@@ -42,7 +74,7 @@ impl Parser {
     }
 
     /// Looks at `buffer`, whose first byte stands at [`Parser::offset`], hands each event that closed to
-    /// `closed` (with its own bytes), and returns the number of bytes these events cover.
+    /// `closed` (with its own bytes, redacted), and returns the number of bytes these events cover.
     ///
     /// `inputs` are the facts that hold from offsets inside or before the buffer on, in order; facts before
     /// [`Parser::offset`] are already in the context and are passed over. An [`crate::Input::Cut`] closes
@@ -82,9 +114,7 @@ impl Parser {
             };
             let end = start + piece.size;
             let bytes = &buffer[start..end];
-            let (event, left) = self.maker.make(&piece, bytes, self.offset, &self.context);
-            closed(event, bytes);
-            let left = std::mem::take(left);
+            let left = self.close(&piece, bytes, closed);
             let next = Offset(begin.0 + end as u64);
             let last = inputs.partition_point(|i| i.at < next);
             let (passed, rest) = inputs.split_at(last);
@@ -96,6 +126,21 @@ impl Parser {
             self.offset = next;
             start = end;
         }
+    }
+
+    /// Makes the event of a closed piece and hands it out.
+    fn close(&mut self, piece: &Piece, bytes: &[u8], closed: &mut dyn FnMut(&Event, &[u8])) -> Left {
+        let Some(redactor) = &mut self.redactor else {
+            self.context.block = None;
+            let (event, left) = self.maker.make(piece, bytes, self.offset, &self.context);
+            closed(event, bytes);
+            return std::mem::take(left);
+        };
+        let mut block = self.context.block;
+        let made = Redaction { redactor, maker: &mut self.maker, configured: self.configured };
+        let left = made.close(piece, bytes, self.offset, &self.context, &mut block, closed);
+        self.context.block = block;
+        left
     }
 
     /// Where the open event would end if it were cut now: `None` when there is nothing to close
@@ -112,10 +157,54 @@ impl Parser {
     /// The open event as it stands, whole lines only, flagged provisional; `None` when it has no whole line.
     ///
     /// Of an event over 64 KiB only the first 64 KiB, flagged [`crate::Flags::HEAD_ONLY`].
-    pub fn provisional(&self, buffer: &[u8]) -> Option<Event> {
+    pub fn provisional<'b>(&self, buffer: &'b [u8]) -> Option<Provisional<'b>> {
         let piece: Piece = self.framer.open_piece(buffer)?;
         let mut maker = self.maker.clone();
         let bytes = &buffer[..piece.size];
-        Some(maker.make(&piece, bytes, self.offset, &self.context).0.clone())
+        let Some(mut redactor) = self.redactor.clone() else {
+            let event = maker.make(&piece, bytes, self.offset, &self.context).0.clone();
+            return Some(Provisional { event, bytes: Cow::Borrowed(bytes) });
+        };
+        let mut block = self.context.block;
+        let mut open = None;
+        let made = Redaction { redactor: &mut redactor, maker: &mut maker, configured: self.configured };
+        made.close(&piece, bytes, self.offset, &self.context, &mut block, &mut |event, bytes| {
+            open = Some(Provisional { event: event.clone(), bytes: Cow::Owned(bytes.to_vec()) });
+        });
+        open
+    }
+}
+
+/// What turns a piece into an event whose secrets are replaced.
+struct Redaction<'p> {
+    redactor: &'p mut Redactor,
+    maker: &'p mut Maker,
+    configured: Option<Family>,
+}
+
+impl Redaction<'_> {
+    fn close(
+        self,
+        piece: &Piece,
+        bytes: &[u8],
+        offset: Offset,
+        context: &Context,
+        block: &mut Option<OpenBlock>,
+        closed: &mut dyn FnMut(&Event, &[u8]),
+    ) -> Left {
+        let line = Cell::default();
+        let text = Text::new(bytes, context.mid_line, piece.head.is_some(), &line);
+        let Some(redacted) = self.redactor.event(text, block) else {
+            let (event, left) = self.maker.make(piece, bytes, offset, context);
+            closed(event, bytes);
+            return std::mem::take(left);
+        };
+        let mut changed = *piece;
+        changed.head = head_again(piece, redacted.bytes, redacted.first, self.configured, &context.formats);
+        changed.flags.set(Flags::REDACTED);
+        self.maker.redacted(redacted.classes);
+        let (event, left) = self.maker.make(&changed, redacted.bytes, offset, context);
+        closed(event, redacted.bytes);
+        std::mem::take(left)
     }
 }

@@ -218,7 +218,7 @@ proptest! {
         let mut parser = Parser::new(facts(), Offset(0), Context::default());
         let used = parser.advance(&doc[..seen], &[], &mut |_, _| {});
         let rest = &doc[used..seen];
-        if let Some(open) = parser.provisional(rest) {
+        if let Some(open) = parser.provisional(rest).map(|p| p.event) {
             prop_assert!(open.flags.has(Flags::PROVISIONAL));
             prop_assert_eq!(rest[open.size as usize - 1], b'\n');
             let place = Offset(open.offset.0 + u64::from(open.size));

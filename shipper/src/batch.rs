@@ -82,13 +82,24 @@ pub(crate) struct Wiring {
     repeated_until: Offset,
 }
 
+/// An event as the parser hands it out.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Closed<'e> {
+    pub(crate) event: &'e Event,
+    /// Its bytes as they are sent.
+    pub(crate) bytes: &'e [u8],
+    /// The file's bytes from its first one on: they differ where something was redacted. Only hashes of them leave.
+    pub(crate) in_file: &'e [u8],
+}
+
 impl Wiring {
     pub(crate) fn of(kept: &Kept) -> Wiring {
         Wiring { stream: kept.id, predecessor: kept.predecessor, repeated_until: kept.repeated_until }
     }
 
     /// The wire's form of an event; `before` is the event before it.
-    pub(crate) fn body(&self, event: &Event, bytes: &[u8], before: Option<LastEvent>) -> EventBody {
+    pub(crate) fn body(&self, closed: Closed<'_>, before: Option<LastEvent>) -> EventBody {
+        let Closed { event, bytes, in_file } = closed;
         let mut flags = event.flags;
         if event.offset < self.repeated_until {
             flags.set(Flags::REPEATED);
@@ -98,7 +109,7 @@ impl Wiring {
             size: event.size,
             len: bytes.len() as u32,
             lines: event.lines,
-            head_hash: head_hash(self.stream, first_line(bytes)),
+            head_hash: head_hash(self.stream, first_line(in_file.get(..event.size as usize).unwrap_or(in_file))),
             family: event.family,
             dataset: event.dataset,
             level: event.level,
@@ -159,11 +170,12 @@ impl Batch {
     }
 
     /// Takes a closed event in.
-    pub(crate) fn push(&mut self, wiring: &Wiring, event: &Event, bytes: &[u8], extra: Flags, course: Course<'_>) {
+    pub(crate) fn push(&mut self, wiring: &Wiring, closed: Closed<'_>, extra: Flags, course: Course<'_>) {
+        let Closed { event, bytes, .. } = closed;
         let to = Offset(event.offset.0 + u64::from(event.size));
         match course {
             Course::Send => {
-                let mut body = wiring.body(event, bytes, self.last_event);
+                let mut body = wiring.body(closed, self.last_event);
                 body.flags.set(extra);
                 self.last_event = Some(LastEvent { offset: body.offset, head_hash: body.head_hash });
                 let hash = LedgerHash::of(wiring.stream, body.offset, bytes);
@@ -178,7 +190,7 @@ impl Batch {
                 self.part(event.offset, to, FateKind::Excluded, rule);
             }
             Course::Dead(reason) => {
-                let mut body = wiring.body(event, bytes, self.last_event);
+                let mut body = wiring.body(closed, self.last_event);
                 body.flags.set(extra);
                 self.letters.push(Letter::new(wiring.stream, body, bytes, reason));
                 self.part(event.offset, to, FateKind::Dead, reason);

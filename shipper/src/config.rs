@@ -2,6 +2,7 @@
 
 use parsers::Zone;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Configuration of a shipper's core.
@@ -29,6 +30,8 @@ pub struct ShipperConfig {
     pub service: Option<String>,
     /// Further fixed fields, by full name.
     pub labels: Vec<(String, String)>,
+    /// What is replaced before anything leaves the host; `None`: nothing.
+    pub redaction: Option<Arc<parsers::redact::Rules>>,
     /// Ship what is there now, then end.
     pub until_idle: bool,
     /// Bounds in bytes and counts.
@@ -54,6 +57,7 @@ impl Default for ShipperConfig {
             product: None,
             service: None,
             labels: Vec::new(),
+            redaction: None,
             until_idle: false,
             limits: Limits::default(),
             timing: Timing::default(),

@@ -152,6 +152,7 @@ impl ShipperCore {
     }
 
     fn exit(&mut self, reason: ExitReason) {
+        self.tell_redacted();
         self.save_marks();
         self.sync_state();
         self.exited = true;

@@ -1,6 +1,7 @@
 //! "Is everything shipped?": what `carbontrail status` shows.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// State of a shipper at one moment. The rim writes it as `status.json` into the state folder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Status {
     pub dead_letters: u64,
     /// Files, live and finished.
     pub files: Vec<FileStatus>,
+    /// Values replaced by redaction since this start, by class or rule.
+    #[serde(default)]
+    pub redacted: BTreeMap<String, u64>,
     /// Rotated files left out because they are older than `since`.
     pub left_out: Vec<String>,
 }

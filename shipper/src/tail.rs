@@ -4,6 +4,7 @@
 //! end and compares them with what was read last time (protocol rule 9): a file that was truncated, replaced
 //! or rewritten under us is noticed before a byte of it is taken.
 
+use crate::batch::Closed;
 use crate::identity::read_first;
 use crate::kept::{Head, Kept};
 use outside::{File, Files, Metadata, OpenMode, Safeguard};
@@ -170,9 +171,13 @@ impl Tail {
         &mut self,
         inputs: &[parsers::InputAt],
         stop: Offset,
-        closed: &mut dyn FnMut(&parsers::Event, &[u8]),
+        closed: &mut dyn FnMut(Closed<'_>),
     ) -> usize {
-        let taken = self.parser.advance_until(&self.buffer[self.lead..], inputs, stop, closed);
+        let (begin, buffer) = (self.parser.offset().0, &self.buffer[self.lead..]);
+        let taken = self.parser.advance_until(buffer, inputs, stop, &mut |event, bytes| {
+            let in_file = &buffer[(event.offset.0 - begin) as usize..];
+            closed(Closed { event, bytes, in_file });
+        });
         self.lead += taken;
         if let Some(surplus) = self.lead.checked_sub(LEAD).filter(|n| *n > 0) {
             self.buffer.drain(..surplus);

@@ -117,6 +117,7 @@ fn parsed_kind(id: FieldId) -> FieldKind {
         | FieldId::ERROR_CAUSES
         | FieldId::ERROR_SUPPRESSED
         | FieldId::ERROR_FRAME
+        | FieldId::REDACTED_CLASSES
         | FieldId::USER_AGENT => FieldKind::Text,
         FieldId::TENANT_ID | FieldId::HTTP_STATUS | FieldId::HTTP_BYTES | FieldId::EVENT_DURATION => FieldKind::Number,
         FieldId::CLIENT_IP => FieldKind::Ip,

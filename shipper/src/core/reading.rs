@@ -257,7 +257,10 @@ impl ShipperCore {
         stream.size = facts.size;
         stream.modified_ns = facts.modified_ns;
         stream.suspect = false;
-        stream.tail = Some(tail);
+        stream.tail = Some(tail).map(|mut tail| {
+            tail.parser.redact(self.config.redaction.clone());
+            tail
+        });
     }
 
     /// Lets the parser look at what was read; closed events go into the batch.
@@ -277,21 +280,21 @@ impl ShipperCore {
         let stop = stream.doubt.as_ref().map_or(Offset(u64::MAX), |doubt| doubt.stop());
         let condemned = &stream.condemned;
         let (mut last_time, mut too_old) = (tail.parser.context().last_time, false);
-        tail.advance(&inputs, stop, &mut |event, bytes| {
+        tail.advance(&inputs, stop, &mut |closed| {
             let mut extra = lost_context;
-            let time = event.time.map(|t| t.utc);
+            let time = closed.event.time.map(|t| t.utc);
             if time.is_some() && time <= main_time {
                 extra.set(Flags::COPY);
             }
             // An event without time has that of the one before it, here as at the indexer.
             last_time = time.or(last_time);
-            let course = match condemned.get(&event.offset) {
+            let course = match condemned.get(&closed.event.offset) {
                 Some(reason) => Course::Dead(reason),
                 None if last_time.is_some() && last_time < oldest => Course::Exclude(TOO_OLD),
                 None => Course::Send,
             };
             too_old |= matches!(course, Course::Exclude(_));
-            batch.push(&wiring, event, bytes, extra, course);
+            batch.push(&wiring, closed, extra, course);
         });
         if batch.is_empty() {
             return;
@@ -301,6 +304,7 @@ impl ShipperCore {
         }
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let Some(tail) = &mut stream.tail else { return };
+        self.report.redacted(tail.parser.take_redacted());
         stream.context_lost = false;
         stream.last_event = batch.last_event;
         batch.close(tail.parser.context().encode(), tail.anchor());

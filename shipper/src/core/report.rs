@@ -4,7 +4,7 @@ use super::{Importance, ShipperCore};
 use crate::kept::Phase;
 use crate::status::{FileStatus, Progress, Status};
 use crate::stream::Stream;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use wire::StreamId;
 
@@ -18,6 +18,9 @@ pub(super) struct Report {
     next_notice: Duration,
     told: BTreeSet<String>,
     was_behind: bool,
+    /// Values replaced, by class or rule.
+    redacted: BTreeMap<String, u64>,
+    told_redacted: bool,
 }
 
 /// Reasons remembered so that each is told once.
@@ -28,6 +31,12 @@ const WINDOW: Duration = Duration::from_secs(2);
 impl Report {
     pub(super) fn acknowledged(&mut self, bytes: u64) {
         self.acknowledged += bytes;
+    }
+
+    pub(super) fn redacted(&mut self, counts: Vec<(String, u64)>) {
+        for (name, count) in counts {
+            *self.redacted.entry(name).or_default() += count;
+        }
     }
 
     /// Whether this was not told before.
@@ -63,6 +72,7 @@ impl ShipperCore {
             progress: self.progress(),
             dead_letters: self.dead.size().0 as u64,
             files,
+            redacted: self.report.redacted.clone(),
             left_out: self.scans.left_out.iter().map(|p| p.display().to_string()).collect(),
         }
     }
@@ -147,6 +157,7 @@ impl ShipperCore {
             return;
         }
         self.report.next_notice = self.now + self.config.timing.progress_interval;
+        self.tell_redacted();
         match self.progress() {
             Some(progress) => {
                 self.report.was_behind = true;
@@ -163,6 +174,18 @@ impl ShipperCore {
             }
             None => {}
         }
+    }
+
+    /// Says once what was found: that logs hold credentials is worth knowing where they are written.
+    pub(super) fn tell_redacted(&mut self) {
+        if self.report.told_redacted || self.report.redacted.is_empty() {
+            return;
+        }
+        self.report.told_redacted = true;
+        let counts = self.report.redacted.iter().map(|(name, count)| format!("{name} {count}"));
+        let counts = counts.collect::<Vec<_>>().join(", ");
+        let text = format!("the logs hold secrets, replaced before they leave this host: {counts}; `status` counts on");
+        self.notice(Importance::Warn, text);
     }
 
     /// Files at rest are closed beyond a number; the ones idle longest first.

@@ -5,7 +5,7 @@
 //! in its place is the same up to where it ended. It goes to the same indexer (rule 26): a shipper has one.
 
 use super::{ShipperCore, ShipperOutput, Ticket};
-use crate::batch::{InFlight, Wiring};
+use crate::batch::{Closed, InFlight, Wiring};
 use crate::config::Timing;
 use crate::identity::product_of;
 use crate::kept::{Loss, Phase};
@@ -321,20 +321,19 @@ impl ShipperCore {
         let oldest = self.oldest();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let Some(tail) = &stream.tail else { return };
-        let Some(event) = tail.parser.provisional(tail.open_bytes()) else {
+        let Some(open) = tail.parser.provisional(tail.open_bytes()) else {
             stream.shown = Some((offset, size));
             return;
         };
-        if event.time.is_some_and(|time| Some(time.utc) < oldest) {
+        if open.event.time.is_some_and(|time| Some(time.utc) < oldest) {
             // Once closed it is left out.
             stream.shown = Some((offset, size));
             return;
         }
-        let end = (event.size as usize).min(tail.open_bytes().len());
-        let bytes = &tail.open_bytes()[..end];
-        let body = Wiring::of(&stream.kept).body(&event, bytes, stream.last_event);
-        load.bytes += bytes.len();
-        let message = Provisional { stream: id, event: body, bytes: Bytes::copy_from_slice(bytes) };
+        let closed = Closed { event: &open.event, bytes: &open.bytes, in_file: tail.open_bytes() };
+        let body = Wiring::of(&stream.kept).body(closed, stream.last_event);
+        load.bytes += open.bytes.len();
+        let message = Provisional { stream: id, event: body, bytes: Bytes::from(open.bytes.into_owned()) };
         load.add(Message::Provisional(message), Part::Provisional(id, offset, size));
     }
 
