@@ -99,3 +99,32 @@ pub(crate) fn bytes_below(folder: &Path) -> u64 {
     };
     entries.filter_map(Result::ok).map(size).sum()
 }
+
+/// When a file was last changed, in nanoseconds since 1970.
+pub(crate) fn modified_ns(path: &Path) -> Option<i64> {
+    let since = std::fs::metadata(path).ok()?.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_nanos()).ok()
+}
+
+/// A moment, to measure from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment(std::time::Instant);
+
+impl Moment {
+    /// Now.
+    pub(crate) fn now() -> Moment {
+        Moment(std::time::Instant::now())
+    }
+
+    /// What has passed since.
+    pub(crate) fn elapsed(self) -> std::time::Duration {
+        self.0.elapsed()
+    }
+}
+
+/// Says a line about what a command did, on standard error.
+pub(crate) fn say(line: &str) {
+    use std::io::Write as _;
+    // Nobody may be listening.
+    let _unsaid = writeln!(io::stderr(), "{line}");
+}

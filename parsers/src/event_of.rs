@@ -1,15 +1,16 @@
 //! From a framed piece to an event: which fields it has, when it happened, what it leaves for the next one.
 
-use crate::fields::{Fields, access, audit, banner, carbon, correlation, objects, osgi, text, trimmed};
+use crate::fields::{Fields, access, audit, banner, carbon, correlation, hex, objects, osgi, text, trimmed};
 use crate::framing::Piece;
 use crate::head::Head;
 use crate::span::Span;
 use crate::stamp::Stamp;
+use crate::template::{Splitter, Template};
 use crate::time::{Times, without_own};
 use crate::wrapper::Wrapper;
 use crate::{
     Context, Continues, Dataset, Event, EventTime, Family, FieldId, FileFacts, Flags, Formats, Level, Offset,
-    TimeSource, Zone, dataset, zone,
+    TimeSource, Value, Zone, dataset, zone,
 };
 
 /// Makes events, one at a time, in the same place.
@@ -21,6 +22,7 @@ pub(crate) struct Maker {
     dataset: Option<Dataset>,
     /// The lines of a wrapped event without their wrapping.
     inside: Vec<u8>,
+    splitter: Splitter,
     left: Left,
     /// Which rules changed the bytes of the event to come.
     redacted: Option<String>,
@@ -65,6 +67,7 @@ impl Maker {
             times: Times::new(),
             dataset,
             inside: Vec::new(),
+            splitter: Splitter::new(),
             left: Left::default(),
             redacted: None,
         }
@@ -124,7 +127,25 @@ impl Maker {
         self.times.of_stamp_in(&head?.stamp, context, zone)
     }
 
+    /// Fills the fields from an event's lines as they are without wrapping; its template is that of its text.
     fn fill(&mut self, piece: &Piece, dataset: Dataset, bytes: &[u8], own: &Formats) -> Told {
+        let told = self.read(piece, dataset, bytes, own);
+        let template = match self.fields.get(FieldId::MESSAGE) {
+            Some(Value::Literal(text)) => self.splitter.split(text.as_bytes()),
+            Some(Value::Span { start, .. }) => self.splitter.split(text_from(bytes, *start as usize)),
+            Some(Value::Int(_)) | None => self.splitter.split(text_from(bytes, 0)),
+        };
+        let hash = template.hash();
+        self.fields.literal(FieldId::TEMPLATE_HASH, hex(hash, &mut [0; 16]));
+        told
+    }
+
+    /// The template of the last event made.
+    pub(crate) fn template(&self) -> Template<'_> {
+        self.splitter.last()
+    }
+
+    fn read(&mut self, piece: &Piece, dataset: Dataset, bytes: &[u8], own: &Formats) -> Told {
         let fields = &mut self.fields;
         let Some(head) = &piece.head else {
             let (level, payload) = if piece.continues { Default::default() } else { text::looks(bytes) };
@@ -183,6 +204,11 @@ impl Maker {
         self.inside = inside;
         told
     }
+}
+
+/// From there to the event's end: what free-text search searches, and what a template is the template of.
+fn text_from(bytes: &[u8], start: usize) -> &[u8] {
+    bytes.get(start..).unwrap_or_default().trim_ascii_end()
 }
 
 /// Adds the fields that a message of a known kind has; gives the time it tells.

@@ -4,12 +4,18 @@ use crate::framing::content;
 use crate::head::{self, Fixed, Head, WINDOW};
 use crate::span::Cursor;
 use crate::wrapper::{self, Wrapper};
-use crate::{FileFacts, heads, stamp};
+use crate::{Family, FileFacts, heads, stamp};
 
-/// Why `line` is or is not the first line of an event in a file of which nothing but `facts` is known.
-pub fn explain(facts: &FileFacts, line: &[u8]) -> String {
+/// Why `line` is or is not the first line of an event, in a file of which `facts` are known and at a place where events
+/// of the family `around` are (`Family::None`: before the first head).
+pub fn explain(facts: &FileFacts, around: Family, line: &[u8]) -> String {
     let line = content(line);
-    let fixed = facts.family.map_or(Fixed::Open, Fixed::Configured);
+    let fixed = match (facts.family, around) {
+        (Some(family), _) => Fixed::Configured(family),
+        (None, Family::None) => Fixed::Open,
+        (None, family) if heads::fixed::locks(family) => Fixed::Content(family),
+        (None, _) => Fixed::No,
+    };
     if let Some(head) = head::recognise_in(line, fixed) {
         return of_head(&head, line, "");
     }
@@ -82,7 +88,7 @@ mod tests {
     #[test]
     fn says_what_it_saw() {
         let facts = FileFacts { name: "wso2carbon.log".into(), family: None };
-        let said = |line: &str| explain(&facts, line.as_bytes());
+        let said = |line: &str| explain(&facts, Family::None, line.as_bytes());
         assert_eq!(
             said("TID: [-1234] [] [2026-04-22 11:02:00,317]  INFO {org.A} - started\n"),
             "head of family `tid`, level `INFO`, logger `org.A`, tenant `-1234`, message from byte 58"
@@ -91,5 +97,8 @@ mod tests {
         assert!(said("TID: [-1234] [] 2026-04-22 11:02:00,317 INFO").starts_with("no head: it begins with `TID: `"));
         assert!(said("svc_1  | [2026-04-22 11:02:00,317]  INFO {A} - x").starts_with("inside a docker-compose prefix"));
         assert!(said("[2026-02-30 11:02:00,317]  INFO {A} - x").contains("no clock shows"));
+        assert!(said("{\"level\":\"INFO\",\"message\":\"x\",\"time\":\"\"}").starts_with("head of family `json`"));
+        let inside = explain(&facts, Family::Plain, b"{\"level\":\"INFO\",\"message\":\"x\",\"time\":\"\"}");
+        assert!(inside.contains("only in a file that begins with it"), "{inside}");
     }
 }

@@ -67,9 +67,14 @@ impl Fields {
         }
     }
 
+    /// The first value of a field.
+    pub(crate) fn get(&self, id: FieldId) -> Option<&Value> {
+        self.list.iter().find(|f| f.id == id).map(|f| &f.value)
+    }
+
     /// Whether the event has a field of that name already.
     pub(crate) fn has(&self, id: FieldId) -> bool {
-        self.list.iter().any(|f| f.id == id)
+        self.get(id).is_some()
     }
 
     pub(crate) fn int(&mut self, id: FieldId, value: i64) {
@@ -101,6 +106,15 @@ pub(crate) fn trimmed(bytes: &[u8], from: usize, to: usize) -> Span {
 /// The end of `from..to` without the white space before it.
 pub(crate) fn trimmed_end(bytes: &[u8], from: usize, to: usize) -> usize {
     from + bytes.get(from..to).unwrap_or_default().trim_ascii_end().len()
+}
+
+/// A number as 16 hexadecimal digits.
+pub(crate) fn hex(number: u64, out: &mut [u8; 16]) -> &str {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    for (i, digit) in out.iter_mut().enumerate() {
+        *digit = DIGITS[(number >> (60 - 4 * i) & 15) as usize];
+    }
+    std::str::from_utf8(out).unwrap_or_default()
 }
 
 /// A decimal number with nothing beside it.

@@ -309,15 +309,15 @@ impl First {
 }
 
 /// What one look at a line tells.
-struct Look {
-    head: Option<Head>,
-    wrapper: Wrapper,
+pub(crate) struct Look {
+    pub(crate) head: Option<Head>,
+    pub(crate) wrapper: Wrapper,
     /// It cannot stand alone (protocol rule 14).
     joins: bool,
 }
 
 impl Look {
-    fn at(line: &[u8], fixed: Fixed, formats: &Formats) -> Look {
+    pub(crate) fn at(line: &[u8], fixed: Fixed, formats: &Formats) -> Look {
         let head_of = |line: &[u8]| head_of(line, fixed, formats);
         if let Some(head) = head_of(line)
             && !line.starts_with(wrapper::DOCKER)

@@ -8,7 +8,7 @@
 //! 1. A message over 32 KiB, with byte 0x11 or 0x12, with more than 250 variables, or whose constant text is over
 //!    4 KiB is plain: one variable.
 //! 2. After a newline, lines that begin with a tab and `at ` are one variable (a run of frames).
-//! 3. `"…"` on one line, 1 to 2047 bytes: the inside.
+//! 3. `"…"` on one line, 1 to 2047 bytes: the inside. Two quotes with nothing between them are a pair.
 //! 4. `=` between two words: the value, up to a blank or one of `, ; & ) ] } " ' < > = |`.
 //! 5. `/` before a word, with another `/` before a blank or one of `, ; ) ] } " ' < > |`: the path after it.
 //! 6. A UUID in lower case; an IPv4 address; a word with a digit (one of digits only also takes what follows of
@@ -17,6 +17,11 @@
 //! In 4 and 5 delimiters at the end are given back. The rule has a number, which goes into the hash: the same
 //! message has the same template on every host, as long as the rule stays.
 
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use scan::{is_uuid, run};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Number of the rule. Another rule is another number.
@@ -84,6 +89,11 @@ impl Splitter {
             self.text.push(VARIABLE);
             self.variables.push((0, message.len() as u32));
         }
+        self.last()
+    }
+
+    /// What the last message was split into.
+    pub(crate) fn last(&self) -> Template<'_> {
         Template { text: &self.text, variables: &self.variables }
     }
 
@@ -178,7 +188,7 @@ fn after_delimiter(message: &[u8], at: usize, byte: u8) -> Option<(usize, usize,
 fn frames(message: &[u8], from: usize) -> Option<usize> {
     let mut end = None;
     let mut at = from;
-    while message[at..].starts_with(b"\tat ") {
+    while message[at..].first_chunk() == Some(b"\tat ") {
         let line = memchr::memchr(b'\n', &message[at..]).map_or(message.len(), |i| at + i);
         end = Some(line);
         at = line + 1;
@@ -221,41 +231,18 @@ enum Word {
 }
 
 /// What the word at `at` is.
+#[inline]
 fn word(message: &[u8], at: usize) -> Word {
-    let (mut end, mut digits, mut camel, mut lower) = (at, 0, false, false);
-    while let Some(&byte) = message.get(end) {
-        match CLASS[usize::from(byte)] {
-            Class::Letter => {
-                camel |= lower && byte.is_ascii_uppercase();
-                lower = byte.is_ascii_lowercase();
-            }
-            Class::Digit => {
-                digits += 1;
-                lower = false;
-            }
-            Class::Delimiter | Class::Opens => break,
-        }
-        end += 1;
-    }
-    let len = end - at;
+    let run = run(message, at);
+    let len = run.end - at;
     // The first group of a UUID need not have a digit.
-    if len == 8 && message.get(end) == Some(&b'-') && is_uuid(message, at) {
+    if len == 8 && message.get(run.end) == Some(&b'-') && is_uuid(message, at) && !in_word(message.get(at + 36)) {
         return Word::Variable(at + 36);
     }
-    if digits == len {
-        return Word::Variable(ipv4(message, at).unwrap_or_else(|| number(message, end)));
+    if run.only_digits {
+        return Word::Variable(ipv4(message, at).unwrap_or_else(|| number(message, run.end)));
     }
-    if digits > 0 || camel || len >= LONG_WORD_BYTES { Word::Variable(end) } else { Word::Constant(end) }
-}
-
-/// 8-4-4-4-12 digits of lower-case hexadecimal, with nothing of a word after them.
-fn is_uuid(message: &[u8], at: usize) -> bool {
-    let Some(text) = message.get(at..at + 36) else { return false };
-    let fits = text.iter().enumerate().all(|(i, b)| match i {
-        8 | 13 | 18 | 23 => *b == b'-',
-        _ => matches!(b, b'0'..=b'9' | b'a'..=b'f'),
-    });
-    fits && !in_word(message.get(at + 36))
+    if run.digit || run.camel || len >= LONG_WORD_BYTES { Word::Variable(run.end) } else { Word::Constant(run.end) }
 }
 
 /// The end of four numbers up to 255 without leading zeros, when no fifth and no word follows.
@@ -284,117 +271,7 @@ fn number(message: &[u8], mut end: usize) -> usize {
     while let Some(b'.' | b':' | b'-' | b',' | b'/' | b'+') = message.get(end)
         && message.get(end + 1).is_some_and(u8::is_ascii_digit)
     {
-        end += 1;
-        while in_word(message.get(end)) {
-            end += 1;
-        }
+        end = run(message, end + 1).end;
     }
     end
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn shown(message: &str) -> (String, Vec<String>) {
-        let mut splitter = Splitter::new();
-        let template = splitter.split(message.as_bytes());
-        let text = String::from_utf8_lossy(template.text).replace('\u{11}', "*").replace('\u{12}', "@");
-        let variables = template.variables.iter().map(|(a, b)| message[*a as usize..*b as usize].to_owned()).collect();
-        (text, variables)
-    }
-
-    #[track_caller]
-    fn check(message: &str, text: &str, variables: &[&str]) {
-        assert_eq!(shown(message), (text.to_owned(), variables.iter().map(|v| (*v).to_owned()).collect()));
-    }
-
-    #[test]
-    fn words_numbers_and_ids() {
-        check("WSO2 Carbon started in 69 sec", "* Carbon started in * sec", &["WSO2", "69"]);
-        check("took 12.5ms at 2026-04-22 11:02:00,317", "took * at * *", &["12.5ms", "2026-04-22", "11:02:00,317"]);
-        check("from 10.1.2.3:8080 to 10.1.2.300", "from *:* to *", &["10.1.2.3", "8080", "10.1.2.300"]);
-        let id = "7f3c2a10-58de-4f7a-9a54-0d6d6f0c9b11";
-        check(&format!("id {id}, abcdefab-58de"), "id *, abcdefab-*", &[id, "58de"]);
-        check(
-            "a camelCase word and aVeryVeryVeryLongWordIndeed",
-            "a * word and *",
-            &["camelCase", "aVeryVeryVeryLongWordIndeed"],
-        );
-    }
-
-    #[test]
-    fn quotes_values_and_paths() {
-        check(r#"{"a":"b c","":1}"#, r#"{"*":"*","":*}"#, &["a", "b c", "1"]);
-        check("user = bob, id=x-1; n=(2) end=done.", "user = bob, id=*; n=(*) end=*.", &["x-1", "2", "done"]);
-        check("GET /a/b/c?d and /one", "GET /* and /one", &["a/b/c?d"]);
-        check("open \"quote", "open \"quote", &[]);
-        check(r#"{"a":"","b":"c"}"#, r#"{"*":"","*":"*"}"#, &["a", "b", "c"]);
-    }
-
-    #[test]
-    fn frames_are_one_variable() {
-        let frames = "\tat a.b(C.java:1)\n\tat a.c(C.java:2)";
-        check(&format!("failed\n{frames}\nCaused by: x\n{frames}"), "failed\n@\nCaused by: x\n@", &[frames, frames]);
-    }
-
-    #[test]
-    fn what_is_too_much_is_plain() {
-        for message in ["1 ".repeat(300), "word ".repeat(1000), "x".repeat(40_000), "a \u{11} b".to_owned()] {
-            let mut splitter = Splitter::new();
-            let template = splitter.split(message.as_bytes());
-            assert_eq!((template.text, template.variables), (&[VARIABLE][..], &[(0, message.len() as u32)][..]));
-        }
-    }
-
-    #[test]
-    fn the_hash_does_not_change() {
-        // Stored data stands on these: a change needs another rule number.
-        let hash = |message: &str| Splitter::new().split(message.as_bytes()).hash();
-        assert_eq!(hash("took 5 ms"), hash("took 77 ms"));
-        assert_ne!(hash("took 5 ms"), hash("took 5 s"));
-        assert_eq!(hash("took 5 ms"), 0x3170_75b8_6f5a_7172);
-    }
-
-    fn message() -> impl Strategy<Value = Vec<u8>> {
-        let piece = prop_oneof![
-            3 => "[a-zA-Z_]{1,8}".prop_map(String::into_bytes),
-            2 => "[0-9]{1,4}".prop_map(String::into_bytes),
-            4 => "[ =/\",.:;+()\\[\\]<>|&'-]{1,2}".prop_map(String::into_bytes),
-            1 => Just(b"\n\tat a.b(C.java:1)".to_vec()),
-            1 => Just(b"10.1.2.3".to_vec()),
-            1 => Just(b"7f3c2a10-58de-4f7a-9a54-0d6d6f0c9b11".to_vec()),
-            1 => proptest::collection::vec(any::<u8>(), 0..4),
-        ];
-        proptest::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
-
-        #[test]
-        fn rendering_gives_the_message_back(message in message()) {
-            let mut splitter = Splitter::new();
-            let template = splitter.split(&message);
-            let variables = template.variables.iter().map(|(a, b)| &message[*a as usize..*b as usize]);
-            let mut back = Vec::new();
-            render(template.text, variables, &mut back);
-            prop_assert_eq!(back, &message[..]);
-        }
-
-        #[test]
-        fn variables_cover_whole_words(message in message()) {
-            let mut splitter = Splitter::new();
-            let template = splitter.split(&message);
-            let mut last = 0;
-            for (from, to) in template.variables {
-                let (from, to) = (*from as usize, *to as usize);
-                prop_assert!(last <= from && from <= to && to <= message.len());
-                prop_assert!(from == 0 || !in_word(message.get(from - 1)), "{}..{}", from, to);
-                prop_assert!(!in_word(message.get(to)), "{}..{}", from, to);
-                last = to;
-            }
-        }
-    }
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 #![allow(clippy::disallowed_methods, reason = "it reads files of the host")]
 
-use parsers::{Context, Family, FileFacts, Input, InputAt, Offset, Parser, Value, template};
+use parsers::{Context, Family, FieldId, FileFacts, Formats, Input, InputAt, Offset, Parser, Patterns, Value, template};
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::OnceLock;
@@ -30,6 +30,7 @@ fn check(name: &str, family: Option<Family>, bytes: &[u8], cuts: &[usize]) {
     let inputs: Vec<InputAt> = inputs.iter().map(|at| InputAt { at: Offset(*at as u64), input: Input::Cut }).collect();
     let mut parser = Parser::new(FileFacts { name: name.to_owned(), family }, Offset(0), Context::default());
     let mut splitter = template::Splitter::new();
+    let mut patterns = Patterns::new(&FileFacts { name: name.to_owned(), family }, Formats::default());
     let mut at = 0;
     let used = parser.advance(bytes, &inputs, &mut |event, own| {
         assert_eq!(event.offset.0 as usize, at);
@@ -40,7 +41,15 @@ fn check(name: &str, family: Option<Family>, bytes: &[u8], cuts: &[usize]) {
                 assert!(len > 0 && (start + len) as usize <= own.len(), "{:?}", field.id.name());
             }
         }
-        splitter.split(own);
+        let whole = splitter.split(own);
+        let variables = whole.variables.iter().map(|(from, to)| &own[*from as usize..*to as usize]);
+        let mut back = Vec::new();
+        template::render(whole.text, variables, &mut back);
+        assert_eq!(back, own);
+        // The event alone, out of its file, still has the template it was given; the rest of a line may look wrapped.
+        let hash = format!("{:016x}", patterns.of(event, own).hash());
+        let same = event.get(FieldId::TEMPLATE_HASH) == Some(&Value::Literal(hash.into()));
+        assert!(same || event.continues.is_some(), "{}", own.escape_ascii());
     });
     assert_eq!(used, bytes.len());
 }

@@ -1,18 +1,21 @@
 //! `carbontrail parse`: what the parsers make of files, without any server. One object an event.
 
+mod show;
+mod summary;
+
 use crate::out::Out;
 use crate::rim;
-use anyhow::Context as _;
-use parsers::{
-    Context, Cut, Event, FieldId, FileFacts, Input, InputAt, Offset, Parser, Value, Zone, ZoneSource, plain_name,
-};
-use serde_json::{Map, Value as Json, json};
-use std::io::Read as _;
+use anyhow::{Context as _, bail};
+use parsers::{Context, Cut, Family, FileFacts, Formats, Input, InputAt, Offset, Parser, TimeNs, Zone, ZoneSource, plain_name};
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use summary::{Summary, Templates};
 
-/// Shows the events of files as the parsers see them.
+/// Shows the events of files as the parsers see them. Files packed by gzip are read as they are.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  carbontrail parse /opt/wso2am/repository/logs/wso2carbon.log --format ndjson")]
+#[command(after_help = "Examples:\n  \
+    carbontrail parse /opt/wso2am/repository/logs/wso2carbon.log --format ndjson\n  \
+    carbontrail parse --templates wso2carbon-11-25-2026.log.gz")]
 pub(crate) struct Arguments {
     /// The files.
     #[arg(value_name = "FILE", required = true)]
@@ -23,9 +26,15 @@ pub(crate) struct Arguments {
     /// Zone of local times when the file does not tell (IANA name); without it the host's own.
     #[arg(long, value_name = "ZONE")]
     zone: Option<String>,
-    /// Tell for each event how its time and zone were found and where its fields stand.
+    /// Take the files for ones of this family only (a name as `wso2.log.family` has them).
+    #[arg(long, value_name = "NAME", value_parser = family)]
+    family: Option<Family>,
+    /// Tell for each event why its lines are or are not heads, how its time and zone were found, where its fields stand.
     #[arg(long)]
     explain: bool,
+    /// Show the templates of the messages with their counts, most frequent first, instead of the events.
+    #[arg(long, conflicts_with = "explain")]
+    templates: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -34,7 +43,15 @@ enum Format {
     Ndjson,
 }
 
+fn family(name: &str) -> Result<Family, String> {
+    let known = || Family::ALL.iter().map(|f| f.name()).collect::<Vec<_>>().join(", ");
+    Family::from_name(name).ok_or_else(|| format!("no such family; known are {}", known()))
+}
+
 const READ_BYTES: usize = 256 << 10;
+
+/// A packed file that holds more than this is not read to its end: such files are made to fill disks.
+const UNPACKED_BYTES_MAX: u64 = 64 << 30;
 
 /// Runs the command.
 ///
@@ -42,129 +59,94 @@ const READ_BYTES: usize = 256 << 10;
 /// When a file cannot be read.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut out = Out::new();
+    let mut templates = arguments.templates.then(Templates::default);
+    if arguments.format == Format::Table && templates.is_none() {
+        out.line(&show::header())?;
+    }
     for path in &arguments.files {
-        file(arguments, path, &mut out)?;
+        let summary = file(arguments, path, &mut out, templates.as_mut())?;
+        out.flush()?;
+        // Standard output holds nothing but events, for programs that read them.
+        rim::say(&summary.told(path));
+    }
+    if let Some(templates) = templates {
+        templates.show(arguments.format, &mut out)?;
     }
     out.flush()
 }
 
-fn file(arguments: &Arguments, path: &Path, out: &mut Out) -> anyhow::Result<()> {
+fn file(
+    arguments: &Arguments,
+    path: &Path,
+    out: &mut Out,
+    mut templates: Option<&mut Templates>,
+) -> anyhow::Result<Summary> {
     let tried = || format!("failed to read `{}`", path.display());
-    let mut file = rim::open(path).with_context(tried)?;
-    let mut parser = Parser::new(facts(path), Offset(0), Context { zone: Some(zone(arguments)), ..Context::default() });
+    let facts = facts(arguments, path);
+    let mut bytes = open(path).with_context(tried)?;
+    let mut parser =
+        Parser::new(facts.clone(), Offset(0), Context { zone: Some(zone(arguments)), ..Context::default() });
+    let mut file_time = rim::modified_ns(path).map(|ns| InputAt { at: Offset(0), input: Input::FileTime(TimeNs(ns)) });
+    let mut summary = Summary::begin();
+    let mut patterns = templates.as_ref().map(|_| parsers::Patterns::new(&facts, Formats::default()));
     let (mut buffer, mut ended) = (Vec::new(), false);
     while !ended {
         let filled = buffer.len();
         buffer.resize(filled + READ_BYTES, 0);
-        let read = file.read(&mut buffer[filled..]).with_context(tried)?;
+        let read = bytes.read(&mut buffer[filled..]).with_context(tried)?;
         buffer.truncate(filled + read);
         ended = read == 0;
         let cut = if ended { parser.cut_place(&buffer, Cut::Everything) } else { None };
-        let inputs: Vec<InputAt> = cut.map(|at| InputAt { at, input: Input::Cut }).into_iter().collect();
+        let cut = cut.map(|at| InputAt { at, input: Input::Cut });
+        let inputs: Vec<InputAt> = file_time.take().into_iter().chain(cut).collect();
         let mut failed = None;
         let consumed = parser.advance(&buffer, &inputs, &mut |event, bytes| {
-            if failed.is_none() {
-                failed = show(arguments, path, event, bytes, out).err();
+            summary.count(event, bytes);
+            match (&mut templates, &mut patterns) {
+                (Some(templates), Some(patterns)) => templates.count(&patterns.of(event, bytes), event.level),
+                _ if failed.is_none() => failed = show::event(arguments, path, &facts, event, bytes, out).err(),
+                _ => {}
             }
         });
         if let Some(error) = failed {
             return Err(error);
         }
         buffer.drain(..consumed);
+        if parser.offset().0 > UNPACKED_BYTES_MAX {
+            bail!("{}: it holds more than {} GiB", tried(), UNPACKED_BYTES_MAX >> 30);
+        }
     }
-    Ok(())
+    Ok(summary)
 }
 
-fn facts(path: &Path) -> FileFacts {
+/// Opens a file; one that begins as gzip does is unpacked while it is read.
+fn open(path: &Path) -> std::io::Result<Box<dyn Read>> {
+    let mut file = rim::open(path)?;
+    let mut magic = [0; 2];
+    let got = read_full(&mut file, &mut magic)?;
+    let whole = std::io::Cursor::new(magic[..got].to_vec()).chain(file);
+    Ok(if magic == [0x1f, 0x8b] { Box::new(flate2::read::MultiGzDecoder::new(whole)) } else { Box::new(whole) })
+}
+
+fn read_full(file: &mut impl Read, bytes: &mut [u8]) -> std::io::Result<usize> {
+    let mut got = 0;
+    while got < bytes.len() {
+        match file.read(&mut bytes[got..])? {
+            0 => break,
+            n => got += n,
+        }
+    }
+    Ok(got)
+}
+
+fn facts(arguments: &Arguments, path: &Path) -> FileFacts {
     let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    FileFacts { name: plain_name(&name), family: None }
+    FileFacts { name: plain_name(&name), family: arguments.family }
 }
 
 fn zone(arguments: &Arguments) -> Zone {
     match &arguments.zone {
         Some(name) => Zone { name: name.clone(), source: ZoneSource::Config },
-        None => {
-            let name = rim::host_zone();
-            Zone { name, source: ZoneSource::Host }
-        }
+        None => Zone { name: rim::host_zone(), source: ZoneSource::Host },
     }
-}
-
-fn show(arguments: &Arguments, path: &Path, event: &Event, bytes: &[u8], out: &mut Out) -> anyhow::Result<()> {
-    let object = object(path, event, bytes, arguments.explain);
-    match arguments.format {
-        Format::Ndjson => out.line(&Json::Object(object).to_string()),
-        Format::Table => {
-            let text = |name: &str| object.get(name).and_then(Json::as_str).unwrap_or("-").to_owned();
-            let first_line = text("message").lines().next().unwrap_or("").chars().take(160).collect::<String>();
-            out.line(&format!(
-                "{:>10} {:>7} {:>4} {:12} {:5} {:30} {first_line}",
-                event.offset.0,
-                event.size,
-                event.lines,
-                event.family.name(),
-                text("log.level"),
-                text("@timestamp"),
-            ))?;
-            if arguments.explain {
-                let spans = object.get("explain").cloned().unwrap_or_default();
-                out.line(&format!("{:>10} {spans}", ""))?;
-            }
-            Ok(())
-        }
-    }
-}
-
-/// The event as one flat object with ECS names.
-fn object(path: &Path, event: &Event, bytes: &[u8], explain: bool) -> Map<String, Json> {
-    let mut object = Map::new();
-    let mut put = |name: &str, value: Json| drop(object.insert(name.to_owned(), value));
-    put("log.file.path", json!(path.display().to_string()));
-    put("log.offset", json!(event.offset.0));
-    put("size", json!(event.size));
-    put("lines", json!(event.lines));
-    put("wso2.log.family", json!(event.family.name()));
-    put("event.dataset", json!(event.dataset.name()));
-    if let Some(time) = event.time {
-        let stamp = jiff::Timestamp::from_nanosecond(i128::from(time.utc.0)).unwrap_or_default();
-        put("@timestamp", json!(format!("{stamp:.3}")));
-    }
-    put("log.level", json!(format!("{:?}", event.level).to_uppercase()));
-    for field in &event.fields {
-        if let Some(name) = field.id.name() {
-            put(name, value(&field.value, bytes));
-        }
-    }
-    if explain {
-        put("explain", explained(event));
-    }
-    object
-}
-
-fn value(value: &Value, bytes: &[u8]) -> Json {
-    match value {
-        Value::Span { start, len } => {
-            let span = bytes.get(*start as usize..(*start + *len) as usize).unwrap_or_default();
-            json!(String::from_utf8_lossy(span))
-        }
-        Value::Literal(text) => json!(text),
-        Value::Int(number) => json!(number),
-    }
-}
-
-fn explained(event: &Event) -> Json {
-    let mut spans = Map::new();
-    for field in &event.fields {
-        if let (Some(name), Value::Span { start, len }) = (FieldId::name(field.id), &field.value) {
-            spans.insert(name.to_owned(), json!([start, len]));
-        }
-    }
-    json!({
-        "time": event.time.map(|t| format!("{:?}", t.source).to_lowercase()),
-        "zone": event.time.map(|t| format!("{:?}", t.zone).to_lowercase()),
-        "offset_minutes": event.time.map(|t| t.offset_minutes),
-        "continues": event.continues.map(|c| format!("{c:?}")),
-        "flags": event.flags.0,
-        "spans": spans,
-    })
 }

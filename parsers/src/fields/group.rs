@@ -30,11 +30,7 @@ impl Group {
 
     /// The group as 16 hexadecimal digits.
     pub(crate) fn hex(self, out: &mut [u8; 16]) -> &str {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for (i, digit) in out.iter_mut().enumerate() {
-            *digit = DIGITS[(self.state >> (60 - 4 * i) & 15) as usize];
-        }
-        std::str::from_utf8(out).unwrap_or_default()
+        super::hex(self.state, out)
     }
 
     fn mix(&mut self, hash: u64) {

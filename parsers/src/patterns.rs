@@ -1,0 +1,45 @@
+//! The templates of events that are there already: for people who ask what kinds of messages a file holds.
+
+use crate::event_of::Maker;
+use crate::framing::{End, Lines, Piece, content};
+use crate::head::Fixed;
+use crate::template::Template;
+use crate::{Context, Event, Family, FileFacts, Formats, framing};
+
+/// Finds the template of one event after the other, the one that its `wso2.template.hash` is the hash of.
+#[derive(Clone, Debug)]
+pub struct Patterns {
+    maker: Maker,
+    context: Context,
+}
+
+impl Patterns {
+    /// For events of a file of which `facts` are known, and which may have own formats.
+    pub fn new(facts: &FileFacts, formats: Formats) -> Patterns {
+        Patterns { maker: Maker::new(facts), context: Context { formats, ..Context::default() } }
+    }
+
+    /// The template of `event`, whose bytes are `bytes`. Where the event is the rest of a line that was cut, it is taken
+    /// for one that begins a line.
+    pub fn of(&mut self, event: &Event, bytes: &[u8]) -> Template<'_> {
+        let first = memchr::memchr(b'\n', bytes).map_or(bytes, |i| &bytes[..i]);
+        let fixed = match event.family {
+            Family::None => Fixed::Document,
+            family => Fixed::Content(family),
+        };
+        let look = framing::Look::at(content(first), fixed, &self.context.formats);
+        let piece = Piece {
+            size: bytes.len(),
+            lines: event.lines,
+            head: look.head,
+            rule: Lines::All,
+            continues: event.continues.is_some(),
+            lock: None,
+            wrapper: look.wrapper,
+            end: End::Closed,
+            flags: event.flags,
+        };
+        self.maker.make(&piece, bytes, event.offset, &self.context);
+        self.maker.template()
+    }
+}

@@ -1,0 +1,155 @@
+//! An event as a row of a table or as one flat object with ECS names.
+
+use super::{Arguments, Format};
+use crate::out::Out;
+use parsers::{Event, Family, FieldId, FileFacts, Level, Value, explain};
+use serde_json::{Map, Value as Json, json};
+use std::path::Path;
+
+/// Lines of one event whose shape is explained.
+const LINES_MAX: usize = 20;
+
+/// The table's first row.
+pub(super) fn header() -> String {
+    format!("{:>10} {:>7} {:>4} {:12} {:5} {:24} message", "offset", "size", "rows", "family", "level", "time")
+}
+
+/// Prints an event.
+///
+/// # Errors
+/// Those of [`Out`].
+pub(super) fn event(
+    arguments: &Arguments,
+    path: &Path,
+    facts: &FileFacts,
+    event: &Event,
+    bytes: &[u8],
+    out: &mut Out,
+) -> anyhow::Result<()> {
+    let mut object = object(path, event, bytes);
+    if arguments.format == Format::Ndjson {
+        if arguments.explain {
+            object.insert("explain".to_owned(), explained(facts, event, bytes));
+        }
+        return out.line(&Json::Object(object).to_string());
+    }
+    let text = |name: &str| object.get(name).and_then(Json::as_str).unwrap_or("-");
+    let message: String = text("message").lines().next().unwrap_or("").chars().take(160).collect();
+    out.line(&format!(
+        "{:>10} {:>7} {:>4} {:12} {:5} {:24} {}",
+        event.offset.0,
+        event.size,
+        event.lines,
+        event.family.name(),
+        text("log.level"),
+        text("@timestamp"),
+        visible(&message)
+    ))?;
+    if arguments.explain {
+        for line in rows(event, &object, facts, bytes) {
+            out.line(&format!("{:>10}   {line}", ""))?;
+        }
+    }
+    Ok(())
+}
+
+/// Control bytes of a log must not drive a terminal.
+fn visible(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+/// The event as one flat object with ECS names; a field with several values as a list.
+fn object(path: &Path, event: &Event, bytes: &[u8]) -> Map<String, Json> {
+    let mut object = Map::new();
+    let mut put = |name: &str, value: Json| match object.get_mut(name) {
+        None => drop(object.insert(name.to_owned(), value)),
+        Some(Json::Array(list)) => list.push(value),
+        Some(first) => *first = Json::Array(vec![first.take(), value]),
+    };
+    put("log.file.path", json!(path.display().to_string()));
+    put("log.offset", json!(event.offset.0));
+    put("size", json!(event.size));
+    put("lines", json!(event.lines));
+    put("wso2.log.family", json!(event.family.name()));
+    put("event.dataset", json!(event.dataset.name()));
+    if let Some(time) = event.time {
+        let stamp = jiff::Timestamp::from_nanosecond(i128::from(time.utc.0)).unwrap_or_default();
+        put("@timestamp", json!(format!("{stamp:.3}")));
+        put("wso2.time.source", json!(format!("{:?}", time.source).to_lowercase()));
+        put("wso2.zone.source", json!(format!("{:?}", time.zone).to_lowercase()));
+    }
+    if event.level != Level::Unknown {
+        put("log.level", json!(format!("{:?}", event.level).to_uppercase()));
+    }
+    if event.get(FieldId::MESSAGE).is_none() {
+        put("message", json!(String::from_utf8_lossy(bytes.trim_ascii_end())));
+    }
+    for field in &event.fields {
+        if let Some(name) = field.id.name() {
+            put(name, value(&field.value, bytes));
+        }
+    }
+    object
+}
+
+fn value(value: &Value, bytes: &[u8]) -> Json {
+    match value {
+        Value::Span { start, len } => {
+            let span = bytes.get(*start as usize..(*start + *len) as usize).unwrap_or_default();
+            json!(String::from_utf8_lossy(span))
+        }
+        Value::Literal(text) => json!(text),
+        Value::Int(number) => json!(number),
+    }
+}
+
+/// What is said of each line: why it is a head or is not.
+fn lines(facts: &FileFacts, event: &Event, bytes: &[u8]) -> Vec<String> {
+    let each = bytes.split_inclusive(|b| *b == b'\n').take(LINES_MAX).enumerate();
+    let said = |(i, line): (usize, &[u8])| {
+        let around = if i == 0 && event.family != Family::Json { Family::None } else { event.family };
+        explain(facts, around, line)
+    };
+    each.map(said).collect()
+}
+
+fn explained(facts: &FileFacts, event: &Event, bytes: &[u8]) -> Json {
+    let mut spans = Map::new();
+    for field in &event.fields {
+        if let (Some(name), Value::Span { start, len }) = (FieldId::name(field.id), &field.value) {
+            spans.insert(name.to_owned(), json!([start, len]));
+        }
+    }
+    json!({
+        "lines": lines(facts, event, bytes),
+        "offset_minutes": event.time.map(|t| t.offset_minutes),
+        "continues": event.continues.map(|c| format!("{c:?}")),
+        "flags": event.flags.0,
+        "spans": spans,
+    })
+}
+
+/// What follows an event's row with `--explain`: its lines, and its fields.
+fn rows(event: &Event, object: &Map<String, Json>, facts: &FileFacts, bytes: &[u8]) -> Vec<String> {
+    let mut rows = Vec::new();
+    let said = lines(facts, event, bytes);
+    let mut from = 0;
+    while from < said.len() {
+        let same = said[from..].iter().take_while(|line| **line == said[from]).count();
+        let which =
+            if same == 1 { format!("line {}", from + 1) } else { format!("lines {}-{}", from + 1, from + same) };
+        rows.push(format!("{which}: {}", visible(&said[from])));
+        from += same;
+    }
+    if event.lines as usize > LINES_MAX {
+        rows.push(format!("… and {} lines more", event.lines as usize - LINES_MAX));
+    }
+    const SHOWN: [&str; 8] =
+        ["log.file.path", "log.offset", "size", "lines", "wso2.log.family", "log.level", "@timestamp", "message"];
+    for (name, value) in object.iter().filter(|(name, _)| !SHOWN.contains(&name.as_str())) {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let first: String = text.lines().next().unwrap_or("").chars().take(160).collect();
+        rows.push(format!("{name} = {}", visible(&first)));
+    }
+    rows
+}
