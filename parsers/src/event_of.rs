@@ -19,6 +19,8 @@ pub(crate) struct Maker {
     event: Event,
     fields: Fields,
     times: Times,
+    /// The last event's time was read in the zone of its own format.
+    zone_was_own: bool,
     dataset: Option<Dataset>,
     /// The lines of a wrapped event without their wrapping.
     inside: Vec<u8>,
@@ -65,6 +67,7 @@ impl Maker {
             event,
             fields: Fields::default(),
             times: Times::new(),
+            zone_was_own: false,
             dataset,
             inside: Vec::new(),
             splitter: Splitter::new(),
@@ -117,7 +120,12 @@ impl Maker {
 
     /// The time that an event tells itself: in its payload where the head has no date, else in its head.
     fn time(&mut self, head: Option<&Head>, payload: Option<Stamp>, context: &Context) -> Option<EventTime> {
-        let zone = head.and_then(|h| context.formats.zone(h)).or(context.zone.as_ref());
+        let own = head.and_then(|h| context.formats.zone(h));
+        if own.is_some() || self.zone_was_own {
+            self.times.zone_changed();
+        }
+        self.zone_was_own = own.is_some();
+        let zone = own.or(context.zone.as_ref());
         if let Some(stamp) = payload
             && let Some(time) = self.times.of_stamp_in(&stamp, context, zone)
         {
@@ -138,6 +146,11 @@ impl Maker {
         let hash = template.hash();
         self.fields.literal(FieldId::TEMPLATE_HASH, hex(hash, &mut [0; 16]));
         told
+    }
+
+    /// Must be told when the context's zone may have changed.
+    pub(crate) fn zone_changed(&mut self) {
+        self.times.zone_changed();
     }
 
     /// The template of the last event made.

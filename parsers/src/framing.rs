@@ -159,7 +159,10 @@ impl Framer {
             self.first = Some(first);
             return self.take_in(bytes, end, first.rule);
         };
-        if self.line == 0 {
+        // No head but of own formats begins with a blank, wrapped or not, and no line that does stands alone.
+        let indented =
+            matches!(line.first(), Some(b' ' | b'\t')) && context.formats.is_empty() && coming.inputs.is_empty();
+        if self.line == 0 || indented {
             return self.take_in(bytes, end, first.rule);
         }
         let look = Look::at(line, fixed, coming.formats(self.line, &context.formats));

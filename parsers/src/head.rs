@@ -3,10 +3,10 @@
 //! A line is looked at through a window of 32 KiB, so that a line of any length is decided after that
 //! many bytes; what a head shape needs always stands before.
 
-use crate::Family;
 use crate::heads;
 use crate::span::Part;
 use crate::stamp::Stamp;
+use crate::{Family, Level};
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +19,8 @@ pub(crate) const WINDOW: usize = 32 * 1024;
 pub(crate) struct Head {
     pub(crate) family: Family,
     pub(crate) stamp: Stamp,
+    /// What the level's word means, when it is already known and the word is the level's own name.
+    pub(crate) severity: Level,
     pub(crate) level: Part,
     pub(crate) logger: Part,
     pub(crate) thread: Part,
@@ -47,6 +49,7 @@ impl Head {
         Head {
             family,
             stamp,
+            severity: Level::Unknown,
             level: Part::default(),
             logger: Part::default(),
             thread: Part::default(),
@@ -98,9 +101,14 @@ impl Head {
 #[inline]
 pub(crate) fn recognise(line: &[u8]) -> Option<Head> {
     let line = &line[..line.len().min(WINDOW)];
+    heads::usual::recognise(line).or_else(|| recognise_any(line))
+}
+
+/// The same, shape by shape.
+fn recognise_any(line: &[u8]) -> Option<Head> {
     let found = match line.first()? {
         b' ' | b'\t' | b'\r' => return None,
-        b'T' if line.starts_with(b"TID: ") => heads::tid::recognise(line),
+        b'T' if line.first_chunk() == Some(b"TID: ") => heads::tid::recognise(line),
         b'T' => heads::governance(line),
         b'[' if line.starts_with(b"[20") => heads::bracket::recognise(line),
         b'0'..=b'9' => heads::digits::recognise(line),
@@ -119,14 +127,14 @@ const MARKERS: [&[u8]; 10] =
     [b"CARBON ", b"AUDIT ", b"CREL ", b"TRACE ", b"METRIC ", b"SERV ", b"API ", b"ERR ", b"ATOM ", b"mi-analytics : "];
 
 /// The one of them that stands before access lines.
-const HTTP: &[u8] = b"HTTP ";
+const HTTP: &[u8; 5] = b"HTTP ";
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The head that `line` is as it stands, or behind a marker or a byte order mark.
 #[inline]
 fn recognise_marked(line: &[u8]) -> Option<Head> {
-    if line.starts_with(HTTP) {
+    if line.first_chunk() == Some(HTTP) {
         // The marker would pass for a host's name.
         return recognise(&line[HTTP.len()..]).map(|head| head.moved(HTTP.len()));
     }

@@ -8,6 +8,7 @@ pub(crate) mod bracket;
 pub(crate) mod digits;
 pub(crate) mod fixed;
 pub(crate) mod tid;
+pub(crate) mod usual;
 
 use crate::Family;
 use crate::head::Head;

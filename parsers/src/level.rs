@@ -23,6 +23,20 @@ pub(crate) fn of_word(word: &[u8]) -> Level {
     known(word).or_else(|| foreign(word)).unwrap_or_else(|| localised(word))
 }
 
+/// The level that a word names which is the name events carry for it, and the word's length; a blank ends it.
+#[inline]
+pub(crate) fn usual(bytes: &[u8; 6]) -> Option<(Level, usize)> {
+    Some(match bytes {
+        b"INFO {" | b"INFO -" => (Level::Info, 4),
+        b"WARN {" | b"WARN -" => (Level::Warn, 4),
+        [b'E', b'R', b'R', b'O', b'R', b' '] => (Level::Error, 5),
+        [b'D', b'E', b'B', b'U', b'G', b' '] => (Level::Debug, 5),
+        [b'T', b'R', b'A', b'C', b'E', b' '] => (Level::Trace, 5),
+        [b'F', b'A', b'T', b'A', b'L', b' '] => (Level::Fatal, 5),
+        _ => return None,
+    })
+}
+
 /// The level of a word that log4j or java.util.logging prints in English; `Unknown` for all others.
 pub(crate) fn of_log4j(word: &[u8]) -> Level {
     known(word).unwrap_or_default()

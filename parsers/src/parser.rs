@@ -101,6 +101,7 @@ impl Parser {
                 && first.at <= self.offset
             {
                 self.context.take_input(&first.input);
+                self.maker.zone_changed();
                 inputs = rest;
             }
             if self.offset >= stop {
@@ -118,6 +119,9 @@ impl Parser {
             let next = Offset(begin.0 + end as u64);
             let last = inputs.partition_point(|i| i.at < next);
             let (passed, rest) = inputs.split_at(last);
+            if left.zone.is_some() || !passed.is_empty() {
+                self.maker.zone_changed();
+            }
             self.context.after(&piece, left, self.offset);
             for passed in passed {
                 self.context.take_input(&passed.input);

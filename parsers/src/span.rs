@@ -88,10 +88,10 @@ impl<'a> Cursor<'a> {
 
     /// Passes over `text`, if it stands here.
     #[inline]
-    pub(crate) fn take(&mut self, text: &[u8]) -> bool {
-        let found = self.rest().starts_with(text);
+    pub(crate) fn take<const N: usize>(&mut self, text: &[u8; N]) -> bool {
+        let found = self.rest().first_chunk() == Some(text);
         if found {
-            self.at += text.len();
+            self.at += N;
         }
         found
     }

@@ -126,13 +126,20 @@ pub(crate) fn bracketed(c: &mut Cursor<'_>) -> Option<Stamp> {
 }
 
 /// `[yyyy-MM-dd HH:mm:ss,SSS]`
-const USUAL_BYTES: usize = 25;
+pub(crate) const USUAL_BYTES: usize = 25;
 
 /// The form that nearly all heads have, all its bytes checked at once.
 #[inline]
-fn usual(rest: &[u8]) -> Option<Stamp> {
+pub(crate) fn usual(rest: &[u8]) -> Option<Stamp> {
     let b: &[u8; USUAL_BYTES] = rest.first_chunk()?;
-    let signs = (b[5] ^ b'-') | (b[8] ^ b'-') | (b[14] ^ b':') | (b[17] ^ b':') | (b[24] ^ b']');
+    let signs = (b[0] ^ b'[')
+        | (b[1] ^ b'2')
+        | (b[2] ^ b'0')
+        | (b[5] ^ b'-')
+        | (b[8] ^ b'-')
+        | (b[14] ^ b':')
+        | (b[17] ^ b':')
+        | (b[24] ^ b']');
     if signs != 0 || !matches!(b[11], b' ' | b'T') || !matches!(b[20], b',' | b'.') {
         return None;
     }

@@ -21,7 +21,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use scan::{is_uuid, run};
+use scan::{BLOCK, Block, is_uuid};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Number of the rule. Another rule is another number.
@@ -37,7 +37,6 @@ const MESSAGE_BYTES_MAX: usize = 32 * 1024;
 const VARIABLES_MAX: usize = 250;
 const TEXT_BYTES_MAX: usize = 4096;
 const QUOTED_BYTES_MAX: usize = 2047;
-const LONG_WORD_BYTES: usize = 24;
 
 /// Splits messages, using the same room for each.
 #[derive(Clone, Debug, Default)]
@@ -102,23 +101,19 @@ impl Splitter {
         if message.len() > MESSAGE_BYTES_MAX || memchr::memchr2(VARIABLE, FRAMES, message).is_some() {
             return None;
         }
+        let mut places = Places::new(message);
         // Constant text is copied in runs: `kept` is where the one that is not copied yet begins.
-        let (mut at, mut kept) = (0, 0);
-        while let Some(&byte) = message.get(at) {
-            let found = match CLASS[usize::from(byte)] {
-                Class::Letter | Class::Digit => match word(message, at) {
-                    Word::Constant(end) => {
-                        at = end;
-                        continue;
-                    }
-                    Word::Variable(end) => Some((at, end, VARIABLE)),
-                },
-                Class::Opens => after_delimiter(message, at, byte),
-                Class::Delimiter => None,
+        let mut kept = 0;
+        while let Some(at) = places.next() {
+            let byte = message[at];
+            let found = match byte {
+                b'\n' | b'"' | b'=' | b'/' => after_delimiter(message, at, byte),
+                b'-' => uuid_of_letters(message, kept, at),
+                _ => Some(places.word(at)),
             };
             let Some((from, to, mark)) = found else {
                 // Two quotes with nothing between them are a pair; the second one opens nothing.
-                at += if message[at..].starts_with(b"\"\"") { 2 } else { 1 };
+                places.go_on(at + if message[at..].first_chunk() == Some(b"\"\"") { 2 } else { 1 });
                 continue;
             };
             self.text.extend_from_slice(&message[kept..from]);
@@ -127,42 +122,122 @@ impl Splitter {
             if self.variables.len() > VARIABLES_MAX || self.text.len() > TEXT_BYTES_MAX {
                 return None;
             }
-            (at, kept) = (to, to);
-            if byte == b'"' {
-                at += 1; // The quote that closes opens nothing.
-            }
+            kept = to;
+            // The quote that closes opens nothing.
+            places.go_on(to + usize::from(byte == b'"'));
         }
         self.text.extend_from_slice(&message[kept..]);
         (self.text.len() <= TEXT_BYTES_MAX).then_some(())
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
-    Delimiter,
-    /// A delimiter after which a variable may begin that is no word.
-    Opens,
-    Letter,
-    Digit,
+/// Walks over the places of a message where something is decided.
+struct Places<'a> {
+    message: &'a [u8],
+    /// Nothing before it is looked at any more.
+    at: usize,
+    block: Block,
 }
 
-const CLASS: [Class; 256] = {
-    let mut table = [Class::Delimiter; 256];
+impl<'a> Places<'a> {
+    #[inline]
+    fn new(message: &'a [u8]) -> Places<'a> {
+        Places { message, at: 0, block: Block::at(message, 0, 0) }
+    }
+
+    /// The next place.
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        loop {
+            let passed = self.at - self.block.start;
+            if passed < BLOCK {
+                let rest = self.block.places >> passed;
+                if rest != 0 {
+                    return Some(self.at + rest.trailing_zeros() as usize);
+                }
+                self.at = self.block.start + BLOCK;
+            }
+            if self.at >= self.message.len() {
+                return None;
+            }
+            let start = self.at / BLOCK * BLOCK;
+            // A word that goes on from a block that was passed over whole is part of a variable.
+            let before = if start == self.block.start + BLOCK { self.block.word } else { 0 };
+            self.block = Block::at(self.message, start, before);
+        }
+    }
+
+    /// What stands before `at` is done with.
+    #[inline]
+    fn go_on(&mut self, at: usize) {
+        self.at = at;
+    }
+
+    /// The word around `at`, which is a variable because of what stands there, or what it is part of.
+    #[inline]
+    fn word(&self, at: usize) -> (usize, usize, u8) {
+        let bit = at - self.block.start;
+        let gaps = !self.block.word;
+        let below = gaps & ((1 << bit) - 1);
+        let start = match below {
+            0 => word_start(self.message, self.block.start),
+            gaps => self.block.start + BLOCK - gaps.leading_zeros() as usize,
+        };
+        let end = match gaps >> bit {
+            0 => word_end(self.message, self.block.start + BLOCK),
+            gaps => at + gaps.trailing_zeros() as usize,
+        };
+        (start, self.variable_end(start, end), VARIABLE)
+    }
+
+    #[inline]
+    fn variable_end(&self, start: usize, end: usize) -> usize {
+        let message = self.message;
+        if end - start == 8
+            && message.get(end) == Some(&b'-')
+            && is_uuid(message, start)
+            && !in_word(message.get(start + 36))
+        {
+            return start + 36;
+        }
+        if message[start..end].iter().all(u8::is_ascii_digit) {
+            return ipv4(message, start).unwrap_or_else(|| number(message, end));
+        }
+        end
+    }
+}
+
+/// The beginning of the word that ends at `at` or goes on there.
+fn word_start(message: &[u8], at: usize) -> usize {
+    at - message[..at].iter().rev().take_while(|b| in_word(Some(b))).count()
+}
+
+/// The end of the word that begins at `at` or goes on there.
+fn word_end(message: &[u8], at: usize) -> usize {
+    at + message.get(at..).unwrap_or_default().iter().take_while(|b| in_word(Some(b))).count()
+}
+
+/// A UUID whose first group, before the dash at `at`, has no digit: those with one are found by it.
+fn uuid_of_letters(message: &[u8], kept: usize, at: usize) -> Option<(usize, usize, u8)> {
+    let from = at.checked_sub(8).filter(|from| *from >= kept)?;
+    let alone = || !in_word(message.get(from.wrapping_sub(1))) && !in_word(message.get(from + 36));
+    (is_uuid(message, from) && alone()).then_some((from, from + 36, VARIABLE))
+}
+
+/// Which bytes are of words.
+const WORDY: [bool; 256] = {
+    let mut table = [false; 256];
     let mut i = 0;
     while i < 256 {
-        table[i] = match i as u8 {
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..=0xff => Class::Letter,
-            b'0'..=b'9' => Class::Digit,
-            b'\n' | b'"' | b'=' | b'/' => Class::Opens,
-            _ => Class::Delimiter,
-        };
+        table[i] = matches!(i as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | 0x80..=0xff);
         i += 1;
     }
     table
 };
 
+#[inline]
 fn in_word(byte: Option<&u8>) -> bool {
-    byte.is_some_and(|b| matches!(CLASS[usize::from(*b)], Class::Letter | Class::Digit))
+    byte.is_some_and(|b| WORDY[usize::from(*b)])
 }
 
 /// The variable that begins right after the delimiter at `at`: from, to, placeholder.
@@ -223,28 +298,6 @@ fn given_back(message: &[u8], from: usize, to: usize) -> usize {
     kept.map_or(from, |last| from + last + 1)
 }
 
-enum Word {
-    /// A constant word up to there.
-    Constant(usize),
-    /// A variable up to there.
-    Variable(usize),
-}
-
-/// What the word at `at` is.
-#[inline]
-fn word(message: &[u8], at: usize) -> Word {
-    let run = run(message, at);
-    let len = run.end - at;
-    // The first group of a UUID need not have a digit.
-    if len == 8 && message.get(run.end) == Some(&b'-') && is_uuid(message, at) && !in_word(message.get(at + 36)) {
-        return Word::Variable(at + 36);
-    }
-    if run.only_digits {
-        return Word::Variable(ipv4(message, at).unwrap_or_else(|| number(message, run.end)));
-    }
-    if run.digit || run.camel || len >= LONG_WORD_BYTES { Word::Variable(run.end) } else { Word::Constant(run.end) }
-}
-
 /// The end of four numbers up to 255 without leading zeros, when no fifth and no word follows.
 fn ipv4(message: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
@@ -271,7 +324,7 @@ fn number(message: &[u8], mut end: usize) -> usize {
     while let Some(b'.' | b':' | b'-' | b',' | b'/' | b'+') = message.get(end)
         && message.get(end + 1).is_some_and(u8::is_ascii_digit)
     {
-        end = run(message, end + 1).end;
+        end = word_end(message, end + 1);
     }
     end
 }

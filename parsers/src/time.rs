@@ -30,6 +30,8 @@ struct Offsets {
 #[derive(Clone, Debug)]
 pub(crate) struct Times {
     name: String,
+    /// The context's zone is the one of `name` still.
+    known: bool,
     rules: Option<TimeZone>,
     quarter: i64,
     offsets: Offsets,
@@ -37,7 +39,13 @@ pub(crate) struct Times {
 
 impl Times {
     pub(crate) fn new() -> Times {
-        Times { name: String::new(), rules: None, quarter: i64::MIN, offsets: Offsets { earlier: 0, later: 0 } }
+        Times {
+            name: String::new(),
+            known: false,
+            rules: None,
+            quarter: i64::MIN,
+            offsets: Offsets { earlier: 0, later: 0 },
+        }
     }
 
     /// The instant `stamp` tells; `None` when it is no time, or has no date and none is known.
@@ -104,8 +112,17 @@ impl Times {
         }
     }
 
+    /// Must be told when the next stamp may have another zone than the last one.
+    pub(crate) fn zone_changed(&mut self) {
+        self.known = false;
+    }
+
     /// Takes over a zone.
     fn choose(&mut self, zone: Option<&Zone>) {
+        if self.known {
+            return;
+        }
+        self.known = true;
         let name = zone.map_or("", |z| z.name.as_str());
         if self.name != name {
             name.clone_into(&mut self.name);

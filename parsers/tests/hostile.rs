@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 #![allow(clippy::disallowed_methods, reason = "it reads files of the host")]
 
-use parsers::{Context, Family, FieldId, FileFacts, Formats, Input, InputAt, Offset, Parser, Patterns, Value, template};
+use parsers::{
+    Context, Family, FieldId, FileFacts, Formats, Input, InputAt, Offset, Parser, Patterns, Value, template,
+};
 use proptest::prelude::*;
 use std::path::Path;
 use std::sync::OnceLock;

@@ -6,7 +6,9 @@ mod summary;
 use crate::out::Out;
 use crate::rim;
 use anyhow::{Context as _, bail};
-use parsers::{Context, Cut, Family, FileFacts, Formats, Input, InputAt, Offset, Parser, TimeNs, Zone, ZoneSource, plain_name};
+use parsers::{
+    Context, Cut, Family, FileFacts, Formats, Input, InputAt, Offset, Parser, TimeNs, Zone, ZoneSource, plain_name,
+};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use summary::{Summary, Templates};

@@ -9,10 +9,13 @@ use crate::{Family, FieldId, Level, level};
 pub(crate) fn fill(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -> (Level, Span) {
     let wrapped = if head.logger.is_empty() { wrapped(head, bytes) } else { None };
     let head = wrapped.as_ref().unwrap_or(head);
-    let word = head.level.of(bytes);
-    let level = level::of_word(word);
-    if !level::is_canonical(word, level) {
-        fields.span(FieldId::LOG_LEVEL_TEXT, head.level);
+    let mut level = head.severity;
+    if level == Level::Unknown {
+        let word = head.level.of(bytes);
+        level = level::of_word(word);
+        if !level::is_canonical(word, level) {
+            fields.span(FieldId::LOG_LEVEL_TEXT, head.level);
+        }
     }
     let logger = class_of(head.logger.into(), bytes);
     fields.span(FieldId::LOG_LOGGER, logger);

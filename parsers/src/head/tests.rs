@@ -1,8 +1,8 @@
 //! The scanners against regular expressions of the same shapes, tried in the same order.
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
-use super::recognise;
-use crate::Family;
+use super::{Head, recognise, recognise_any};
+use crate::{Family, heads, level};
 use proptest::prelude::*;
 use regex::bytes::Regex;
 use std::sync::OnceLock;
@@ -232,6 +232,15 @@ proptest! {
     fn scanners_and_expressions_agree(line in prop_oneof![4 => near_head(), 1 => soup()]) {
         let found = recognise(line.as_bytes()).map(|h| h.family);
         prop_assert_eq!(found, expected(line.as_bytes()), "{:?}", line);
+    }
+
+    #[test]
+    fn the_usual_shapes_are_what_all_scanners_find(line in prop_oneof![4 => near_head(), 1 => soup()]) {
+        if let Some(head) = heads::usual::recognise(line.as_bytes()) {
+            let severity = head.severity;
+            prop_assert_eq!(recognise_any(line.as_bytes()).map(|h| Head { severity, ..h }), Some(head), "{:?}", line);
+            prop_assert_eq!(severity, level::of_word(head.level.of(line.as_bytes())));
+        }
     }
 
     #[test]

@@ -175,13 +175,13 @@ fn dash_maybe_blank(c: &mut Cursor<'_>, head: &mut Head) -> Option<Head> {
 
 /// `text`, after which the message begins. Tools that trim lines leave nothing of an empty message's blank.
 #[inline]
-pub(crate) fn dash(c: &mut Cursor<'_>, head: &mut Head, text: &[u8]) -> Option<Head> {
+pub(crate) fn dash<const N: usize>(c: &mut Cursor<'_>, head: &mut Head, text: &[u8; N]) -> Option<Head> {
     let rest = c.rest();
-    let trimmed = || rest.len() + 1 == text.len() && text.starts_with(rest);
-    if !rest.starts_with(text) && !trimmed() {
+    let trimmed = || rest.len() + 1 == N && text.starts_with(rest);
+    if rest.first_chunk() != Some(text) && !trimmed() {
         return None;
     }
-    c.at += text.len().min(rest.len());
+    c.at += N.min(rest.len());
     head.message = c.at as u16;
     Some(*head)
 }
