@@ -25,6 +25,7 @@ pub(crate) struct Maker {
     /// The lines of a wrapped event without their wrapping.
     inside: Vec<u8>,
     splitter: Splitter,
+    templates: bool,
     left: Left,
     /// Which rules changed the bytes of the event to come.
     redacted: Option<String>,
@@ -71,6 +72,7 @@ impl Maker {
             dataset,
             inside: Vec::new(),
             splitter: Splitter::new(),
+            templates: true,
             left: Left::default(),
             redacted: None,
         }
@@ -138,6 +140,9 @@ impl Maker {
     /// Fills the fields from an event's lines as they are without wrapping; its template is that of its text.
     fn fill(&mut self, piece: &Piece, dataset: Dataset, bytes: &[u8], own: &Formats) -> Told {
         let told = self.read(piece, dataset, bytes, own);
+        if !self.templates {
+            return told;
+        }
         let template = match self.fields.get(FieldId::MESSAGE) {
             Some(Value::Literal(text)) => self.splitter.split(text.as_bytes()),
             Some(Value::Span { start, .. }) => self.splitter.split(text_from(bytes, *start as usize)),
@@ -146,6 +151,10 @@ impl Maker {
         let hash = template.hash();
         self.fields.literal(FieldId::TEMPLATE_HASH, hex(hash, &mut [0; 16]));
         told
+    }
+
+    pub(crate) fn leave_templates_out(&mut self) {
+        self.templates = false;
     }
 
     /// Must be told when the context's zone may have changed.

@@ -63,6 +63,12 @@ impl Parser {
         self.redactor.as_mut().map(Redactor::take_counts).unwrap_or_default()
     }
 
+    /// The same parser, but its events have no `wso2.template.hash`: for those who look for something else.
+    pub fn without_templates(mut self) -> Parser {
+        self.maker.leave_templates_out();
+        self
+    }
+
     /// First byte of the open event: everything before it is closed.
     pub fn offset(&self) -> Offset {
         self.offset

@@ -96,6 +96,15 @@ impl<'a> Cursor<'a> {
         found
     }
 
+    /// [`Cursor::take`] of a text whose length is not known beforehand.
+    pub(crate) fn take_text(&mut self, text: &[u8]) -> bool {
+        let found = self.rest().starts_with(text);
+        if found {
+            self.at += text.len();
+        }
+        found
+    }
+
     /// Passes over one byte, if it stands here.
     #[inline]
     pub(crate) fn take_byte(&mut self, byte: u8) -> bool {

@@ -257,7 +257,7 @@ fn number(c: &mut Cursor<'_>) -> Option<(i64, usize)> {
 impl Read {
     fn take(&mut self, part: &Part, c: &mut Cursor<'_>, runs_on: bool) -> Option<()> {
         match part {
-            Part::Text(text) => return c.take(text).then_some(()),
+            Part::Text(text) => return c.take_text(text).then_some(()),
             Part::Year4 => self.year = Some(digits(c, 4)?),
             Part::Year2 => self.year = Some(2000 + digits(c, 2)?),
             Part::Month => self.month = Some(small(c, runs_on)?),

@@ -139,7 +139,7 @@ fn zone_of_block(file: &dyn File, name: &str, from: u64, end: u64) -> Option<Zon
     file.read_exact_at(&mut block, from).ok()?;
     let skip = if from == 0 { 0 } else { memchr::memchr(b'\n', &block).map_or(block.len(), |i| i + 1) };
     let facts = FileFacts { name: plain_name(name), family: None };
-    let mut parser = Parser::new(facts, Offset(from + skip as u64), Context::default());
+    let mut parser = Parser::new(facts, Offset(from + skip as u64), Context::default()).without_templates();
     let block = &block[skip..];
     parser.advance(block, &[], &mut |_, _| {});
     if let Some(at) = parser.cut_place(&block[(parser.offset().0 - from) as usize - skip..], parsers::Cut::WholeLines) {
