@@ -5,6 +5,8 @@
 
 mod binaries;
 mod command_line;
+mod damage;
 mod end_to_end;
+mod full_disk;
 mod proxy;
 mod tidy;
