@@ -52,8 +52,10 @@ pub fn resolve(name: &str) -> Vec<&str> {
     if is_known(name) {
         return vec![name];
     }
-    let open = OPEN_GROUPS.iter().any(|group| name.len() > group.len() && name.starts_with(group));
-    if open && suggestion(name).is_none() { vec![name] } else { Vec::new() }
+    let open = OPEN_GROUPS.iter().find(|group| name.len() > group.len() && name.starts_with(**group));
+    // A short name in a group is near the group's own name (`labels.x`), and yet not meant to be it.
+    let is_meant = |group: &str| suggestion(name).is_none_or(|near| group.strip_suffix('.') == Some(near));
+    if open.is_some_and(|group| is_meant(group)) { vec![name] } else { Vec::new() }
 }
 
 /// Whether a name is an alias or one of [`fields::known`].
@@ -129,6 +131,7 @@ mod tests {
             assert!(full.iter().all(|name| is_known(name)), "{alias}");
         }
         assert_eq!(resolve("labels.customer"), ["labels.customer"]);
+        assert_eq!(resolve("labels.x"), ["labels.x"]);
         assert!(resolve("customer").is_empty());
         assert!(resolve("service.typ").is_empty());
     }
