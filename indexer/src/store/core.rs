@@ -36,7 +36,7 @@ pub use prove::ProveJob;
 use crate::access::Source;
 use crate::store::manifest::{self, RootManifest};
 use crate::store::marks::Marks;
-use crate::store::memory::Partition;
+use crate::store::memory::{Blocks, Partition};
 use crate::store::recovery::{self, Recovered};
 use crate::store::snapshot::{PartitionKey, PartitionView, SnapshotCell};
 use crate::store::wal::{Happening, Record, encode};
@@ -170,10 +170,7 @@ impl StoreCore {
     pub fn status(&self) -> StoreStatus {
         let sizes = self.partitions.values().map(Partition::size);
         let (events, raw_bytes) = sizes.fold((0, 0), |(events, bytes), (e, b)| (events + e, bytes + b));
-        let memory = self
-            .partitions
-            .values()
-            .flat_map(|partition| partition.sealed.iter().map(|sealed| &sealed.blocks).chain([&partition.memory]));
+        let memory = self.partitions.values().flat_map(Partition::in_memory);
         let (memory_events, memory_bytes) =
             memory.fold((0, 0), |(events, bytes), blocks| (events + blocks.events, bytes + blocks.raw_bytes));
         StoreStatus {
@@ -216,7 +213,7 @@ impl StoreCore {
         }
         let request_bytes_max = self.config.request_bytes_max;
         let too_large = request_bytes(&request) > request_bytes_max;
-        let no_room = if request.messages.iter().any(grows) { self.no_room() } else { None };
+        let no_room = if request.messages.iter().any(grows) { self.backlog().or_else(|| self.no_room()) } else { None };
         let mut epoch = request.epoch;
         for message in request.messages {
             let verdict = match &no_room {
@@ -444,12 +441,26 @@ impl StoreCore {
         Verdict::Refused(Refusal::Busy { retry_after_ms, reason: DISK_FULL.to_owned(), disk_full: true })
     }
 
-    /// Why nothing that grows the store is taken now (protocol rule 36).
-    fn no_room(&self) -> Option<String> {
-        let Some(log) = &self.log else { return Some(DISK_FULL.to_owned()) };
+    /// Why nothing that grows the store is taken for a moment: segments are written more slowly than lines come.
+    fn backlog(&self) -> Option<String> {
         let wal_max = self.config.wal_bytes.saturating_mul(2);
-        if log.size_bytes() + log.pending_bytes() > wal_max {
+        if self.wal_bytes() > wal_max {
             return Some(format!("{wal_max} bytes of newest lines wait to be written into segments"));
+        }
+        let memory_max = self.config.memory_total_bytes.saturating_mul(2);
+        (self.memory_total() > memory_max)
+            .then(|| format!("newest lines take {memory_max} bytes of memory until they are written into segments"))
+    }
+
+    /// What newest lines take in memory, about.
+    fn memory_total(&self) -> u64 {
+        self.partitions.values().flat_map(Partition::in_memory).map(Blocks::memory_bytes).sum()
+    }
+
+    /// Why nothing that grows the store is taken until there is room (protocol rule 36).
+    fn no_room(&self) -> Option<String> {
+        if self.log.is_none() {
+            return Some(DISK_FULL.to_owned());
         }
         let free = match self.outside.files.space(&self.root_folder) {
             Ok(space) => space.free,

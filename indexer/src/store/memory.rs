@@ -26,7 +26,15 @@ pub(crate) struct Blocks {
     pub(crate) first: Option<(Position, Duration)>,
 }
 
+/// What an event takes in memory beside its bytes, about: its parse, and the pointers to it.
+const EVENT_BYTES: u64 = 450;
+
 impl Blocks {
+    /// What they take in memory, about.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.raw_bytes + self.events * EVENT_BYTES
+    }
+
     pub(crate) fn push(&mut self, events: Vec<Arc<StoredEvent>>, position: Position, now: Duration) {
         if events.is_empty() {
             return;
@@ -112,10 +120,14 @@ impl Partition {
         sealed.chain(&self.memory.blocks)
     }
 
+    /// Newest lines, those that are becoming a segment first.
+    pub(crate) fn in_memory(&self) -> impl Iterator<Item = &Blocks> {
+        self.sealed.iter().map(|sealed| &sealed.blocks).chain([&self.memory])
+    }
+
     /// Events and raw bytes, in memory and on disk.
     pub(crate) fn size(&self) -> (u64, u64) {
-        let memory = self.sealed.iter().map(|sealed| &sealed.blocks).chain([&self.memory]);
-        memory.fold((self.disk.events, self.disk.raw_bytes), |(events, raw_bytes), blocks| {
+        self.in_memory().fold((self.disk.events, self.disk.raw_bytes), |(events, raw_bytes), blocks| {
             (events + blocks.events, raw_bytes + blocks.raw_bytes)
         })
     }

@@ -21,6 +21,9 @@ pub struct StoreConfig {
     pub memory_events: u64,
     /// Newest lines of one partition leave memory at this many raw bytes.
     pub memory_bytes: u64,
+    /// When the newest lines of all partitions take more memory, those of the largest one leave it; at twice as much
+    /// nothing is taken until they have.
+    pub memory_total_bytes: u64,
     /// Newest lines leave memory at this age.
     pub memory_age: Duration,
     /// WAL size at which the newest lines leave memory; twice as much is refused (protocol rule 35).
@@ -65,6 +68,7 @@ impl Default for StoreConfig {
         StoreConfig {
             memory_events: 50_000,
             memory_bytes: 64 << 20,
+            memory_total_bytes: 96 << 20,
             memory_age: Duration::from_secs(600),
             wal_bytes: 256 << 20,
             wal_segment_bytes: 32 << 20,

@@ -38,8 +38,9 @@ impl StoreCore {
             let rests = partition.retry_at.is_some_and(|at| now < at);
             memory.events > 0 && partition.sealed.is_none() && !rests && (all || old || large)
         };
-        let due: Vec<PartitionKey> =
+        let mut due: Vec<PartitionKey> =
             self.partitions.iter().filter(|(_, partition)| is_due(partition)).map(|(key, _)| key.clone()).collect();
+        due.extend(self.largest_of_too_much(now).filter(|key| !due.contains(key)));
         if due.is_empty() {
             return;
         }
@@ -54,6 +55,17 @@ impl StoreCore {
                 self.fail(format!("the store's manifest cannot be written: {error}"), out)
             }
         }
+    }
+
+    /// The partition whose newest lines leave memory next, when all together are too much and none does yet.
+    fn largest_of_too_much(&self, now: Duration) -> Option<PartitionKey> {
+        let leaving = self.partitions.values().any(|partition| partition.sealed.is_some());
+        if leaving || self.memory_total() <= self.config.memory_total_bytes {
+            return None;
+        }
+        let ready = self.partitions.iter().filter(|(_, partition)| partition.retry_at.is_none_or(|at| now >= at));
+        let largest = ready.max_by_key(|(_, partition)| partition.memory.memory_bytes())?;
+        (largest.1.memory.events > 0).then(|| largest.0.clone())
     }
 
     /// Makes folders for partitions that have none, and lets the root name them.

@@ -96,6 +96,24 @@ fn newest_lines_leave_memory_by_count_age_and_wal() {
 }
 
 #[test]
+fn the_largest_leave_memory_when_all_take_too_much_and_at_twice_that_nothing_is_taken() {
+    let mut rig = ready(StoreConfig { memory_total_bytes: 3_000, ..small() });
+    rig.send(events_at(0, &[10], Some(NOW - DAY)));
+    let ends: Vec<u64> = (2..=5).map(|i| i * 10).collect();
+    rig.send(events(10, &ends));
+    assert!(rig.jobs.is_empty());
+    rig.send(events_at(50, &[500, 1_000], Some(NOW)));
+    assert_eq!((rig.jobs.len(), rig.jobs[0].events()), (1, 6), "today's, and nothing else");
+    rig.send(events(1_000, &[4_000]));
+    assert_eq!(rig.jobs.len(), 1, "one at a time");
+    assert!(is_busy(&rig.send(events(4_000, &[4_010]))));
+    assert_eq!(rig.core().status().full, None, "there is room on the disk");
+    rig.build();
+    rig.build();
+    assert_eq!(mark_of(&rig.send(events(4_000, &[4_010]))), 4_010);
+}
+
+#[test]
 fn twice_the_wal_limit_is_refused_until_segments_are_written() {
     let mut rig = ready(StoreConfig { wal_bytes: 1000, ..small() });
     assert_eq!(mark_of(&rig.send(events(0, &[2000]))), 2000);
