@@ -46,7 +46,9 @@ impl<'a> Words<'a> {
         let start = self.skip_separators()?;
         self.folded.clear();
         let mut full = false;
-        while let Some((c, len)) = word_char_at(self.bytes, self.at) {
+        loop {
+            full |= self.take_ascii(full);
+            let Some((c, len)) = word_char_at(self.bytes, self.at) else { break };
             self.at += len;
             let c = fold(c);
             full |= self.folded.len() + c.len_utf8() > WORD_BYTES_MAX;
@@ -57,8 +59,23 @@ impl<'a> Words<'a> {
         Some(Word { start, end: self.at, text: &self.folded })
     }
 
+    /// Takes the ASCII characters of the word that come next, almost always all of it, in one go; says whether they
+    /// were too many.
+    fn take_ascii(&mut self, full: bool) -> bool {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let len = rest.iter().position(|&byte| !ASCII_WORD[usize::from(byte)]).unwrap_or(rest.len());
+        self.at += len;
+        let room = if full { 0 } else { WORD_BYTES_MAX - self.folded.len() };
+        let old = self.folded.len();
+        self.folded.push_str(std::str::from_utf8(&rest[..len.min(room)]).unwrap_or_default());
+        self.folded[old..].make_ascii_lowercase();
+        len > room
+    }
+
     fn skip_separators(&mut self) -> Option<usize> {
-        while self.at < self.bytes.len() {
+        loop {
+            let rest = self.bytes.get(self.at..)?;
+            self.at += rest.iter().position(|&byte| !byte.is_ascii() || ASCII_WORD[usize::from(byte)])?;
             if word_char_at(self.bytes, self.at).is_some() {
                 return Some(self.at);
             }
@@ -67,9 +84,19 @@ impl<'a> Words<'a> {
                 None => 1,
             };
         }
-        None
     }
 }
+
+/// Which bytes are ASCII characters of words.
+const ASCII_WORD: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] = byte as u8 == b'_' || (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 /// All words of a short text (a query's), folded.
 pub fn words(text: &str) -> Vec<String> {

@@ -25,14 +25,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use wire::{ContinuesFrom, EventBody, EventId, StreamId};
 
-/// Bytes of events after which a block ends.
-pub(super) const BYTES: usize = 256 * 1024;
 /// Events after which a block ends. Few in tests, so that small segments have several blocks.
-pub(super) const EVENTS: usize = if cfg!(test) { 50 } else { 4096 };
-/// Bytes a block may have decompressed: one event more than [`BYTES`], escaped, and its parse.
+const EVENTS: u64 = if cfg!(test) { 50 } else { 4096 };
+
+/// How events are packed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packing {
+    /// Bytes of events after which a block ends.
+    bytes: usize,
+    /// Of zstd.
+    level: i32,
+}
+
+/// Bytes of events in a block of newest lines; what a query pays for reading one.
+pub(super) const BYTES: usize = 256 << 10;
+/// For newest lines: soon to be merged, and just now looked at by everybody.
+pub(super) const HOT: Packing = Packing { bytes: BYTES, level: 3 };
+/// For merged segments, which stay: more time for fewer bytes.
+pub(super) const DENSE: Packing = Packing { bytes: BYTES, level: 7 };
+/// Bytes a block may have decompressed: one event more than its packing says, escaped, and its parse.
 const DECODED_MAX: usize = 64 << 20;
 const LISTS: usize = 7;
-const LEVEL: i32 = 3;
 
 /// Collects the events of one block.
 #[derive(Debug, Default)]
@@ -85,8 +98,8 @@ impl Shapes {
 }
 
 impl Writer {
-    pub(super) fn is_full(&self) -> bool {
-        self.raw_bytes >= BYTES || self.events >= EVENTS as u64
+    pub(super) fn is_full(&self, packing: Packing) -> bool {
+        self.raw_bytes >= packing.bytes || self.events >= EVENTS
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -169,8 +182,8 @@ impl Writer {
 }
 
 /// The compressor all blocks of a segment are made with.
-pub(super) fn compressor() -> std::io::Result<zstd::bulk::Compressor<'static>> {
-    zstd::bulk::Compressor::new(LEVEL)
+pub(super) fn compressor(packing: Packing) -> std::io::Result<zstd::bulk::Compressor<'static>> {
+    zstd::bulk::Compressor::new(packing.level)
 }
 
 /// A block, decompressed. Numbers are decoded, events are made one by one when asked for.

@@ -4,7 +4,7 @@
 //! then for what is written event by event. So only what becomes the segment is in memory, and the one event at
 //! hand: merging large segments takes a fraction of what their events would.
 
-use super::block::{self, Shapes};
+use super::block::{self, Packing, Shapes};
 use super::columns;
 use super::container::{FILE_NAME, Writer};
 use super::ids::ListsWriter;
@@ -27,6 +27,8 @@ use wire::{LedgerSum, StreamId};
 pub(super) trait Source {
     /// How many.
     fn len(&self) -> usize;
+    /// How they are to be packed.
+    fn packing(&self) -> Packing;
     /// Hands each to `visit`.
     fn each(&self, visit: &mut dyn FnMut(&Arc<StoredEvent>) -> Result<(), SegmentError>) -> Result<(), SegmentError>;
 }
@@ -46,6 +48,10 @@ impl Source for InMemory {
         self.0.len()
     }
 
+    fn packing(&self) -> Packing {
+        block::HOT
+    }
+
     fn each(&self, visit: &mut dyn FnMut(&Arc<StoredEvent>) -> Result<(), SegmentError>) -> Result<(), SegmentError> {
         self.0.iter().try_for_each(visit)
     }
@@ -57,6 +63,10 @@ pub(super) struct Parts<'s>(pub(super) Vec<&'s EmbeddedSegment>);
 impl Source for Parts<'_> {
     fn len(&self) -> usize {
         self.0.iter().map(|part| part.rows()).sum()
+    }
+
+    fn packing(&self) -> Packing {
+        block::DENSE
     }
 
     fn each(&self, visit: &mut dyn FnMut(&Arc<StoredEvent>) -> Result<(), SegmentError>) -> Result<(), SegmentError> {
@@ -184,6 +194,7 @@ struct Sections {
     hashes: ListsWriter<4>,
     terms: TermsWriter,
     strays: Vec<u32>,
+    splitter: words::Splitter,
     words: String,
     starts: Vec<usize>,
     row_hashes: Vec<u32>,
@@ -192,6 +203,7 @@ struct Sections {
 impl Sections {
     fn build(folder: &Path, source: &dyn Source, survey: Survey) -> Result<Vec<u8>, SegmentError> {
         let failed = |source| SegmentError::Io { what: "encode segment", path: folder.display().to_string(), source };
+        let packing = source.packing();
         let mut out = Writer::default();
         out.add("times", column(&survey.times));
         out.add("offsets", column(&survey.offsets));
@@ -202,7 +214,7 @@ impl Sections {
         out.add("infos", table);
         out.add("rollup", survey.rollup.finish());
         let mut sections = Sections::new().map_err(failed)?;
-        let mut compressor = block::compressor().map_err(failed)?;
+        let mut compressor = block::compressor(packing).map_err(failed)?;
         let mut row = 0;
         source.each(&mut |event| {
             if sections.block.is_empty() {
@@ -210,7 +222,7 @@ impl Sections {
             }
             sections.add(row, event, &columns.wide).map_err(failed)?;
             row += 1;
-            if sections.block.is_full() { sections.end_block(&mut compressor).map_err(failed) } else { Ok(()) }
+            if sections.block.is_full(packing) { sections.end_block(&mut compressor).map_err(failed) } else { Ok(()) }
         })?;
         if !sections.block.is_empty() {
             sections.end_block(&mut compressor).map_err(failed)?;
@@ -229,6 +241,7 @@ impl Sections {
             hashes: ListsWriter::new(),
             terms: TermsWriter::new().map_err(std::io::Error::other)?,
             strays: Vec::new(),
+            splitter: words::Splitter::default(),
             words: String::new(),
             starts: Vec::new(),
             row_hashes: Vec::new(),
@@ -250,7 +263,7 @@ impl Sections {
         // UUIDs that begin before the text do not count from its first byte.
         let inside = self.starts.partition_point(|&start| start < text_start);
         let starts: Vec<usize> = self.starts[inside..].iter().map(|start| start - text_start).collect();
-        words::split(text, &starts, &mut self.words, &mut self.row_hashes);
+        self.splitter.split(text, &starts, &mut self.words, &mut self.row_hashes);
         self.terms.add(&self.words).map_err(std::io::Error::other)?;
         self.row_hashes.sort_unstable();
         self.row_hashes.dedup();

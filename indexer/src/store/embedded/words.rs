@@ -7,8 +7,11 @@
 //! Whether a word is an id is decided by the word alone, so that a query knows where to look for it; and
 //! only digits and `a` to `f` make one, so that most patterns (`conn*`) cannot mean an id.
 
+use super::hasher;
 use crate::query::words::Words;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use std::collections::HashMap;
+use std::ops::Range;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 /// Digits of a number that are still taken for a word: ports, status codes, durations.
 const NUMBER_MAX: usize = 6;
@@ -62,6 +65,86 @@ pub(super) fn split(text: &[u8], uuid_starts: &[usize], words: &mut String, hash
     }
 }
 
+/// Words and hashes of ids that all remembered lines may have together.
+const REMEMBERED_MAX: usize = 1 << 20;
+
+/// Takes texts of many events apart. The lines after the first one, frames of stacks mostly, come again and again: what
+/// they are taken apart into is remembered, and of a row each of their words is told once.
+#[derive(Debug, Default)]
+pub(super) struct Splitter {
+    /// By the hash of a line: where its words and its hashes of ids are.
+    lines: HashMap<u128, (Range<usize>, Range<usize>), hasher::Build>,
+    words: Vec<u32>,
+    hashes: Vec<u32>,
+    numbers: HashMap<Box<str>, u32, hasher::Build>,
+    /// Of each word by its number: its text, and the call that told it last.
+    texts: Vec<(Box<str>, u32)>,
+    call: u32,
+}
+
+impl Splitter {
+    /// As [`split`], but words may be left out that were told already.
+    pub(super) fn split(&mut self, text: &[u8], uuid_starts: &[usize], words: &mut String, hashes: &mut Vec<u32>) {
+        self.call = self.call.wrapping_add(1);
+        let (mut at, mut uuids) = (0, uuid_starts);
+        while at < text.len() {
+            let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |len| at + len + 1);
+            let line = &text[at..end];
+            let inside = uuids.partition_point(|&start| start < end);
+            if at > 0
+                && inside == 0
+                && let Some((of_words, of_hashes)) = self.remember(line)
+            {
+                hashes.extend_from_slice(&self.hashes[of_hashes]);
+                for &number in &self.words[of_words] {
+                    let (text, told) = &mut self.texts[number as usize];
+                    if *told != self.call {
+                        *told = self.call;
+                        words.push_str(text);
+                        words.push(' ');
+                    }
+                }
+            } else {
+                let starts: Vec<usize> = uuids[..inside].iter().map(|start| start - at).collect();
+                split(line, &starts, words, hashes);
+            }
+            (at, uuids) = (end, &uuids[inside..]);
+        }
+    }
+
+    /// Where words and hashes of a line without UUIDs are; `None` when there is no room for more.
+    fn remember(&mut self, line: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
+        let key = xxh3_128(line);
+        if let Some(known) = self.lines.get(&key) {
+            return Some(known.clone());
+        }
+        if self.words.len() + self.hashes.len() + line.len() > REMEMBERED_MAX {
+            return None;
+        }
+        let (from_words, from_hashes) = (self.words.len(), self.hashes.len());
+        let mut all = Words::new(line);
+        while let Some(word) = all.next() {
+            if is_id(word.text) {
+                self.hashes.push(word_hash(word.text));
+                continue;
+            }
+            let number = match self.numbers.get(word.text) {
+                Some(&number) => number,
+                None => {
+                    let number = self.texts.len() as u32;
+                    self.numbers.insert(word.text.into(), number);
+                    self.texts.push((word.text.into(), self.call.wrapping_sub(1)));
+                    number
+                }
+            };
+            self.words.push(number);
+        }
+        let found = (from_words..self.words.len(), from_hashes..self.hashes.len());
+        self.lines.insert(key, found.clone());
+        Some(found)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +168,25 @@ mod tests {
         split(text, &[8], &mut words, &mut hashes);
         assert_eq!(words, "message took 12 ms id ");
         assert_eq!(hashes, [word_hash("20251125")]);
+    }
+
+    #[test]
+    fn lines_that_come_again_have_the_same_words() {
+        let frame = "\tat org.wso2.Foo.bar(Foo.java:12) [550e8400]\n";
+        let id = "\tid 550e8400-e29b-41d4-a716-446655440000 end\n";
+        let texts =
+            [format!("Failed org\n{frame}{frame}{id}"), format!("{frame}{frame}"), "one line".into(), frame.into()];
+        let mut splitter = Splitter::default();
+        for text in texts.iter().chain(&texts) {
+            let starts: Vec<usize> = text.find("550e8400-").into_iter().collect();
+            let (mut words, mut hashes) = (String::new(), Vec::new());
+            splitter.split(text.as_bytes(), &starts, &mut words, &mut hashes);
+            let (mut all, mut all_hashes) = (String::new(), Vec::new());
+            split(text.as_bytes(), &starts, &mut all, &mut all_hashes);
+            let set = |words: &str| words.split(' ').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+            assert_eq!(set(&words), set(&all), "{text}");
+            assert_eq!(hashes, all_hashes);
+            assert!(words.len() <= all.len());
+        }
     }
 }
