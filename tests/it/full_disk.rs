@@ -129,7 +129,9 @@ fn a_full_disk_is_told_and_everything_goes_on_when_there_is_room() {
     let ship = ["ship", &logs, "--to", &url, "--state", &state, "--until-idle"];
     let ship = Process::start(&carbontrail(), &ship).unwrap();
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(ask(&url, "POST /v1/batches", &ranges).0, 507);
+    // What would grow the store is refused before the disk is tried: either status, and nothing is taken.
+    let (status, text) = ask(&url, "POST /v1/batches", &ranges);
+    assert!(status == 429 || status == 507, "{text}");
 
     // Room again: it goes on by itself, and has everything once.
     fs::remove_file(small.junk()).unwrap();

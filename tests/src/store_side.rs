@@ -25,6 +25,8 @@ pub(crate) struct StoreSide {
     running: Option<(StoreCore, Arc<SimFiles>)>,
     builds: Vec<BuildJob>,
     builder: Builder,
+    /// No more trouble is made.
+    pub(crate) calm: bool,
     pub(crate) starts: u64,
     clock: SimClock,
     rng: SimRng,
@@ -76,7 +78,7 @@ fn config(event_bytes_max: u64) -> StoreConfig {
 
 impl StoreSide {
     pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng, builder: Builder) -> StoreSide {
-        StoreSide { disk, running: None, builds: Vec::new(), builder, starts: 0, clock, rng }
+        StoreSide { disk, running: None, builds: Vec::new(), builder, calm: false, starts: 0, clock, rng }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -164,6 +166,11 @@ impl StoreSide {
         Heard::Answers(answers)
     }
 
+    /// Whether the next job is a merge, and comes at once: else few would come before all is calm.
+    pub(crate) fn merges_next(&self) -> bool {
+        self.builds.first().is_some_and(BuildJob::is_merge) && self.rng.one_in(2)
+    }
+
     /// Runs one waiting flush or merge, to its end or into death.
     pub(crate) fn build(&mut self, network: &mut Network, counts: &mut Counts) -> Heard {
         let Some((_, process)) = &self.running else { return Heard::Answers(Vec::new()) };
@@ -175,7 +182,7 @@ impl StoreSide {
         if is_merge && self.rng.one_in(6) {
             // Anywhere between its first file and the removal of its parts.
             process.die_after(self.rng.below(40));
-        } else if is_merge && self.rng.one_in(12) {
+        } else if is_merge && !self.calm && self.rng.one_in(6) {
             self.disk.set_capacity(self.disk.used() + self.rng.below(1_000));
         }
         let outcome = job.run(process.as_ref(), &*self.builder.make());

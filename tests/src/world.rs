@@ -219,6 +219,10 @@ impl World {
     fn build(&mut self) {
         let heard = self.store.build(&mut self.network, &mut self.counts);
         self.hear(heard);
+        if self.store.merges_next() {
+            let heard = self.store.build(&mut self.network, &mut self.counts);
+            self.hear(heard);
+        }
     }
 
     fn hear(&mut self, heard: Heard) {
@@ -314,6 +318,7 @@ impl World {
     fn calm(&mut self) -> Result<(), String> {
         self.end_of_trouble();
         self.network.reliable = true;
+        self.store.calm = true;
         for round in 0..CALM_ROUNDS {
             // Files of the dead come back to life only by a start, which may take a few tries.
             if !self.shipper.is_up() {
