@@ -170,7 +170,7 @@ impl Framer {
         if ends || self.is_of_another(&first, &look, line, bytes) {
             let size = self.line;
             let piece = self.close(bytes, size, End::Closed);
-            self.first = Some(First::of_look(look, first.lock, line));
+            self.first = Some(First::of_look(look, first.lock));
             match bytes[end - 1] {
                 b'\n' => self.known_end = end - size,
                 _ => self.searched = end - size,
@@ -279,7 +279,7 @@ impl First {
         }
         let look = Look::at(line, fixed, &context.formats);
         if look.head.is_some() {
-            return First::of_look(look, context.lock, line);
+            return First::of_look(look, context.lock);
         }
         text.wrapper = look.wrapper;
         if fixed == Fixed::Document {
@@ -293,12 +293,12 @@ impl First {
     }
 
     /// The first line of an event that goes on from nothing.
-    fn of_look(look: Look, lock: Option<Family>, line: &[u8]) -> First {
+    fn of_look(look: Look, lock: Option<Family>) -> First {
         let text = First { lock, wrapper: look.wrapper, ..First::TEXT };
         let Some(head) = look.head else { return text };
         let rule = match () {
             () if head.is_single_line() => Lines::None,
-            () if heads::fixed::is_whole(&head, line) => Lines::Joined,
+            () if look.whole => Lines::Joined,
             () => Lines::All,
         };
         // A head that any file may have shows that the file is not fixed after all; Choreo Connect mixes them.
@@ -317,29 +317,36 @@ pub(crate) struct Look {
     pub(crate) wrapper: Wrapper,
     /// It cannot stand alone (protocol rule 14).
     joins: bool,
+    /// It is a head that holds its whole event, so that lines behind it that can stand alone do.
+    whole: bool,
 }
 
 impl Look {
     pub(crate) fn at(line: &[u8], fixed: Fixed, formats: &Formats) -> Look {
         let head_of = |line: &[u8]| head_of(line, fixed, formats);
-        if let Some(head) = head_of(line)
-            && !line.starts_with(wrapper::DOCKER)
+        // What only wraps a line may pass for an access line's first field.
+        if !wrapper::is_certain(line)
+            && let Some(head) = head_of(line)
         {
-            return Look { head: Some(head), wrapper: Wrapper::None, joins: false };
+            let whole = heads::fixed::is_whole(&head, line);
+            return Look { head: Some(head), wrapper: Wrapper::None, joins: false, whole };
         }
+        let inside_of = |inside: &[u8], wrapper: Wrapper| {
+            let head = head_of(inside);
+            let whole = head.is_some_and(|head| heads::fixed::is_whole(&head, inside));
+            Look { head, wrapper, joins: joins(inside), whole }
+        };
         let wrapper = wrapper::of_line(line);
         if wrapper == Wrapper::None {
-            return Look { head: None, wrapper, joins: joins(line) };
+            return Look { head: None, wrapper, joins: joins(line), whole: false };
         }
         let window = &line[..line.len().min(WINDOW)];
         if let Some(skip) = wrapper.slice_of(window) {
-            let inside = &window[skip..];
-            return Look { head: head_of(inside), wrapper, joins: joins(inside) };
+            return inside_of(&window[skip..], wrapper);
         }
         let mut inside = Vec::new();
         wrapper.unwrap_into(window, &mut inside);
-        let inside = content(&inside);
-        Look { head: head_of(inside), wrapper, joins: joins(inside) }
+        inside_of(content(&inside), wrapper)
     }
 }
 

@@ -34,7 +34,16 @@ const SHOWS_WITHIN: usize = 256;
 const ESCAPE: u8 = 0x1b;
 
 /// How Docker's JSON objects begin.
-pub(crate) const DOCKER: &[u8] = b"{\"log\":\"";
+const DOCKER: &[u8] = b"{\"log\":\"";
+
+/// Whether a line that begins like that is wrapped, whatever else it looks like.
+pub(crate) fn is_certain(line: &[u8]) -> bool {
+    match line.first() {
+        Some(b'{') => line.starts_with(DOCKER),
+        Some(&first) => first == ESCAPE,
+        None => false,
+    }
+}
 
 /// How a line that is no head as it stands is wrapped.
 pub(crate) fn of_line(line: &[u8]) -> Wrapper {

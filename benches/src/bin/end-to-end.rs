@@ -282,5 +282,10 @@ fn write_document(path: &Path, table: &Table, bytes: &str) -> anyhow::Result<()>
     for row in &table.0 {
         text.push_str(&format!("| {} | {} | {} |\n", row.what, row.figure, row.beside));
     }
+    // What other benchmarks found stays.
+    let kept = fs::read_to_string(path).unwrap_or_default();
+    if let Some(at) = kept.find("\n## ") {
+        text.push_str(&kept[at..]);
+    }
     fs::write(path, text).with_context(|| format!("failed to write `{}`", path.display()))
 }

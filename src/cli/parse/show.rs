@@ -11,7 +11,7 @@ const LINES_MAX: usize = 20;
 
 /// The table's first row.
 pub(super) fn header() -> String {
-    format!("{:>10} {:>7} {:>4} {:12} {:5} {:24} message", "offset", "size", "rows", "family", "level", "time")
+    format!("{:>10} {:>7} {:>5} {:12} {:5} {:24} message", "offset", "size", "lines", "family", "level", "time")
 }
 
 /// Prints an event.
@@ -36,7 +36,7 @@ pub(super) fn event(
     let text = |name: &str| object.get(name).and_then(Json::as_str).unwrap_or("-");
     let message: String = text("message").lines().next().unwrap_or("").chars().take(160).collect();
     out.line(&format!(
-        "{:>10} {:>7} {:>4} {:12} {:5} {:24} {}",
+        "{:>10} {:>7} {:>5} {:12} {:5} {:24} {}",
         event.offset.0,
         event.size,
         event.lines,

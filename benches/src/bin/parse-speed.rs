@@ -1,0 +1,181 @@
+//! How fast files are understood, on one core, beside `zstd -1` of the same bytes in blocks of 1 MiB in the same run.
+//!
+//! Every pair is measured in turn, several times, by the processor time of the thread; the best of each counts. So the
+//! ratios hold on a busy machine too, the absolute figures do not.
+#![allow(clippy::print_stdout, reason = "a command line program")]
+#![allow(clippy::disallowed_methods, reason = "a rim: it reads the kernel's clock of its thread")]
+
+use anyhow::Context as _;
+use benches::corpus::{BLOCK_BYTES, Corpus, Product};
+use benches::dice::Dice;
+use clap::Parser as _;
+use parsers::{Context, FieldId, FileFacts, Offset, Parser, Value, template};
+use regex::bytes::Regex;
+use std::hint::black_box;
+
+/// Measures the parsers: all fields of every event, templates, and regular expressions for the heads alone.
+#[derive(clap::Parser)]
+#[command(after_help = "Example:\n  parse-speed --mib 16 --rounds 7")]
+struct Arguments {
+    /// Corpus of each product, in MiB.
+    #[arg(long, default_value_t = 16)]
+    mib: usize,
+    /// How often each measurement is made; the best counts.
+    #[arg(long, default_value_t = 7)]
+    rounds: usize,
+}
+
+/// How much the parser sees at once, as a shipper reads.
+const READ_BYTES: usize = 256 << 10;
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    println!("| what | MB/s | zstd -1, MB/s | times as fast | compressed to |\n|---|---|---|---|---|");
+    for product in Product::ALL {
+        let name = product.folder();
+        let mut mix = Vec::new();
+        Corpus::new(product, 1).append_bytes(arguments.mib << 20, &mut mix);
+        let (single, texts) = parts(&mix);
+        row(&arguments, &format!("{name}: single lines"), &single, &|| parse(&single, "wso2carbon.log", true))?;
+        row(&arguments, "— without templates", &single, &|| parse(&single, "wso2carbon.log", false))?;
+        row(&arguments, &format!("{name}: with stacks"), &mix, &|| parse(&mix, "wso2carbon.log", true))?;
+        row(&arguments, "— without templates", &mix, &|| parse(&mix, "wso2carbon.log", false))?;
+        row(&arguments, "— templates of its texts alone", &texts.bytes, &|| texts.split())?;
+        let heads = head_expression(product)?;
+        row(&arguments, "— heads of its single lines by `regex` captures", &single, &|| captures(&heads, &single))?;
+    }
+    let access = access(arguments.mib << 20);
+    row(&arguments, "access lines", &access, &|| parse(&access, "http_access.log", true))?;
+    row(&arguments, "— without templates", &access, &|| parse(&access, "http_access.log", false))?;
+    Ok(())
+}
+
+/// Measures `work` on `bytes` and the compressor on the same, and prints both.
+fn row(arguments: &Arguments, what: &str, bytes: &[u8], work: &dyn Fn() -> u64) -> anyhow::Result<()> {
+    let (mut best, mut yardstick, mut packed) = (f64::MAX, f64::MAX, 0);
+    for _ in 0..arguments.rounds {
+        let begun = thread_seconds()?;
+        black_box(work());
+        best = best.min(thread_seconds()? - begun);
+        let begun = thread_seconds()?;
+        packed = black_box(compress(bytes)?);
+        yardstick = yardstick.min(thread_seconds()? - begun);
+    }
+    let rate = |seconds: f64| bytes.len() as f64 / 1e6 / seconds;
+    println!(
+        "| {what} | {:.0} | {:.0} | {:.2} | 1/{:.1} |",
+        rate(best),
+        rate(yardstick),
+        yardstick / best,
+        bytes.len() as f64 / packed as f64
+    );
+    Ok(())
+}
+
+/// Processor time of this thread.
+fn thread_seconds() -> anyhow::Result<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").context("failed to read the thread's clock")?;
+    let nanos: u64 = text.split(' ').next().unwrap_or_default().parse().context("failed to read the thread's clock")?;
+    Ok(nanos as f64 / 1e9)
+}
+
+fn compress(bytes: &[u8]) -> anyhow::Result<usize> {
+    let mut compressor = zstd::bulk::Compressor::new(1)?;
+    let mut out = Vec::with_capacity(zstd::zstd_safe::compress_bound(BLOCK_BYTES));
+    bytes.chunks(BLOCK_BYTES).try_fold(0, |sum, block| {
+        out.clear();
+        Ok(sum + compressor.compress_to_buffer(block, &mut out)?)
+    })
+}
+
+fn parse(text: &[u8], name: &str, templates: bool) -> u64 {
+    let mut parser = Parser::new(FileFacts { name: name.into(), family: None }, Offset(0), Context::default());
+    if !templates {
+        parser = parser.without_templates();
+    }
+    let (mut fields, mut at, mut end) = (0, 0, 0);
+    while end < text.len() {
+        end = (end + READ_BYTES).min(text.len());
+        at += parser.advance(&text[at..end], &[], &mut |event, _| fields += event.fields.len() as u64);
+    }
+    fields
+}
+
+/// What follows the heads of events, one after the other.
+struct Texts {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Texts {
+    fn split(&self) -> u64 {
+        let mut splitter = template::Splitter::new();
+        let (mut sum, mut from) = (0, 0);
+        for end in &self.ends {
+            sum ^= splitter.split(&self.bytes[from..*end]).hash();
+            from = *end;
+        }
+        sum
+    }
+}
+
+/// The events of one line, and the texts of all.
+fn parts(mix: &[u8]) -> (Vec<u8>, Texts) {
+    let (mut single, mut texts) = (Vec::new(), Texts { bytes: Vec::new(), ends: Vec::new() });
+    let facts = FileFacts { name: "wso2carbon.log".into(), family: None };
+    let mut parser = Parser::new(facts, Offset(0), Context::default());
+    parser.advance(mix, &[], &mut |event, bytes| {
+        if event.lines == 1 {
+            single.extend_from_slice(bytes);
+        }
+        if let Some(Value::Span { start, .. }) = event.get(FieldId::MESSAGE) {
+            texts.bytes.extend_from_slice(bytes[*start as usize..].trim_ascii_end());
+            texts.ends.push(texts.bytes.len());
+        }
+    });
+    (single, texts)
+}
+
+/// The head of a product as people write it for Fluent Bit or Logstash.
+fn head_expression(product: Product) -> anyhow::Result<Regex> {
+    const TIME: &str = r"\[(?<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[,.]\d{3})\]";
+    const REST: &str = r" *(?<level>[A-Z]+) \{(?<logger>[^}]*)\} - (?<message>.*)$";
+    let head = match product {
+        Product::ApiManager => format!(r"^TID: \[(?<tenant>[^\]]*)\] \[(?<app>[^\]]*)\] {TIME}{REST}"),
+        Product::IdentityServer => {
+            format!(r"^TID: \[(?<tenant>[^\]]*)\] \[(?<app>[^\]]*)\] {TIME} \[(?<correlation>[^\]]*)\]{REST}")
+        }
+        Product::MicroIntegrator => format!("^{TIME}{REST}"),
+    };
+    Ok(Regex::new(&format!("(?s-u){head}"))?)
+}
+
+fn captures(head: &Regex, text: &[u8]) -> u64 {
+    let mut places = head.capture_locations();
+    let mut fields = 0;
+    for line in text.split(|b| *b == b'\n') {
+        if head.captures_read(&mut places, line).is_some() {
+            fields += (1..places.len()).filter(|i| places.get(*i).is_some()).count() as u64;
+        }
+    }
+    fields
+}
+
+/// Lines as Tomcat writes them.
+fn access(bytes: usize) -> Vec<u8> {
+    let (mut out, mut dice) = (String::with_capacity(bytes + 300), Dice::new(3));
+    let mut n = 0;
+    while out.len() < bytes {
+        n += 1;
+        let (a, b, id) = (dice.below(250), dice.below(9000), dice.below(1 << 40));
+        out.push_str(&format!(
+            "10.0.{}.{a} - - [22/Apr/2026:11:{:02}:{:02} +0530] \"GET /orders/{id:x}?page={a} HTTP/1.1\" 200 {b} \"-\" \
+             \"Apache-HttpClient/4.5.13 (Java/17.0.9)\" 0.{:03}\n",
+            a % 7,
+            n / 600 % 60,
+            n / 10 % 60,
+            b % 900
+        ));
+    }
+    out.into_bytes()
+}
