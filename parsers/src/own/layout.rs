@@ -424,7 +424,8 @@ impl<'t> Compiler<'t> {
         let dated = head.iter().any(|s| matches!(s, Step::Date(_)));
         let level = head.iter().any(|s| matches!(s, Step::Level(_)));
         let signs: usize = head.iter().map(signs).sum();
-        if !dated && !(level && signs >= 2) {
+        let is_told = dated || (level && signs >= 2);
+        if !is_told {
             return Err(Wrong {
                 at: 0,
                 text: "neither a date nor a level with signs around it stands before the message on its line: heads \
