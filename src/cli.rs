@@ -1,5 +1,6 @@
 //! The subcommands, one file each. They parse arguments and show results; what is done is done elsewhere.
 
+mod own_format;
 mod parse;
 mod search;
 #[cfg(feature = "indexer")]

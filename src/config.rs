@@ -5,6 +5,7 @@
 //! their defaults and limits stand in one table ([`options`]).
 
 pub(crate) mod file;
+pub(crate) mod formats;
 pub(crate) mod options;
 pub(crate) mod places;
 #[cfg(test)]
@@ -99,6 +100,19 @@ impl Settings {
         match self.value(table, key) {
             Some(Value::Texts(texts)) => Some(texts),
             _ => None,
+        }
+    }
+
+    /// Yes or no.
+    pub(crate) fn flag(&self, table: &'static str, key: &'static str) -> bool {
+        matches!(self.value(table, key), Some(Value::Flag(true)))
+    }
+
+    /// Own formats of files.
+    pub(crate) fn formats(&self) -> Vec<formats::FormatSetting> {
+        match self.value("ship", "format") {
+            Some(Value::Formats(formats)) => formats,
+            _ => Vec::new(),
         }
     }
 

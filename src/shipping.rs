@@ -4,7 +4,7 @@ use crate::config::{Settings, units};
 use crate::rim;
 use anyhow::bail;
 use parsers::{Zone, ZoneSource};
-use shipper::{ShipperConfig, Timing};
+use shipper::{FileFormat, ShipperConfig, Timing};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -63,12 +63,18 @@ pub(crate) fn config(settings: &Settings, flags: &Flags) -> anyhow::Result<Shipp
         host_zone: Zone { name: rim::host_zone(), source: ZoneSource::Host },
         product: settings.text("ship", "product"),
         service: settings.text("ship", "service"),
+        formats: formats(settings),
+        product_layouts: settings.flag("ship", "product_layouts"),
         labels: settings.labels("ship", "labels"),
         redaction: None,
         until_idle: flags.until_idle,
         limits,
         timing,
     })
+}
+
+fn formats(settings: &Settings) -> Vec<FileFormat> {
+    settings.formats().into_iter().map(|f| FileFormat { files: f.files, format: f.format }).collect()
 }
 
 fn bytes(settings: &Settings, key: &'static str) -> Option<usize> {

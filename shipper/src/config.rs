@@ -1,6 +1,6 @@
 //! What a shipper follows, and within which limits. Every limit and time can be set small for a simulation.
 
-use parsers::Zone;
+use parsers::{Format, Zone};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +28,10 @@ pub struct ShipperConfig {
     pub product: Option<String>,
     /// `service.name`, where configured.
     pub service: Option<String>,
+    /// Own formats of files.
+    pub formats: Vec<FileFormat>,
+    /// Whether the layouts in a product's own log4j configuration are read.
+    pub product_layouts: bool,
     /// Further fixed fields, by full name.
     pub labels: Vec<(String, String)>,
     /// What is replaced before anything leaves the host; `None`: nothing.
@@ -56,6 +60,8 @@ impl Default for ShipperConfig {
             host_zone: Zone { name: "UTC".to_owned(), source: parsers::ZoneSource::Host },
             product: None,
             service: None,
+            formats: Vec::new(),
+            product_layouts: true,
             labels: Vec::new(),
             redaction: None,
             until_idle: false,
@@ -63,6 +69,15 @@ impl Default for ShipperConfig {
             timing: Timing::default(),
         }
     }
+}
+
+/// A format and the files it is for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileFormat {
+    /// Names of files without folder, date and index (`*` and `?`).
+    pub files: Vec<String>,
+    /// Their format.
+    pub format: Format,
 }
 
 /// Bounds.

@@ -11,6 +11,7 @@ mod admit;
 mod answers;
 mod api;
 mod cuts;
+mod formats;
 mod letters;
 mod reading;
 mod report;

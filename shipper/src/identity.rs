@@ -44,7 +44,7 @@ pub(crate) fn is_followed(name: &str, include: &[String], exclude: &[String]) ->
 }
 
 /// Whether a name fits one of the patterns.
-pub(crate) fn fits_any(name: &str, patterns: &[String]) -> bool {
+pub fn fits_any(name: &str, patterns: &[String]) -> bool {
     patterns.iter().any(|pattern| fits_pattern(pattern, name))
 }
 

@@ -20,12 +20,13 @@ mod stream;
 mod tail;
 mod watch;
 
-pub use config::{Limits, ShipperConfig, Timing};
+pub use config::{FileFormat, Limits, ShipperConfig, Timing};
 pub use core::{
     ExitReason, Importance, Notice, OpenError, SendError, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside,
     Ticket,
 };
 pub use dead::{Letter, LetterError, ask_for_replay, read_all as read_dead_letters};
 pub use forward::{AnswerTo, Forward, ForwardError, HttpForward};
+pub use identity::fits_any;
 pub use run::{Handle, Running, STATUS_FILE, start};
 pub use status::{FileStatus, Link, Progress, Status};

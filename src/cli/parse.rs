@@ -3,6 +3,7 @@
 mod show;
 mod summary;
 
+use crate::cli::own_format::FormatFlags;
 use crate::out::Out;
 use crate::rim;
 use anyhow::{Context as _, bail};
@@ -37,6 +38,8 @@ pub(crate) struct Arguments {
     /// Show the templates of the messages with their counts, most frequent first, instead of the events.
     #[arg(long, conflicts_with = "explain")]
     templates: bool,
+    #[command(flatten)]
+    own: FormatFlags,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -65,8 +68,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.format == Format::Table && templates.is_none() {
         out.line(&show::header())?;
     }
+    let formats = arguments.own.formats()?;
     for path in &arguments.files {
-        let summary = file(arguments, path, &mut out, templates.as_mut())?;
+        let summary = file(arguments, path, formats(path), &mut out, templates.as_mut())?;
         out.flush()?;
         // Standard output holds nothing but events, for programs that read them.
         rim::say(&summary.told(path));
@@ -80,17 +84,19 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn file(
     arguments: &Arguments,
     path: &Path,
+    formats: Formats,
     out: &mut Out,
     mut templates: Option<&mut Templates>,
 ) -> anyhow::Result<Summary> {
     let tried = || format!("failed to read `{}`", path.display());
     let facts = facts(arguments, path);
     let mut bytes = open(path).with_context(tried)?;
-    let mut parser =
-        Parser::new(facts.clone(), Offset(0), Context { zone: Some(zone(arguments)), ..Context::default() });
+    let zone = Some(zone(arguments));
+    let context = Context { zone, formats: formats.clone(), ..Context::default() };
+    let mut parser = Parser::new(facts.clone(), Offset(0), context);
     let mut file_time = rim::modified_ns(path).map(|ns| InputAt { at: Offset(0), input: Input::FileTime(TimeNs(ns)) });
     let mut summary = Summary::begin();
-    let mut patterns = templates.as_ref().map(|_| parsers::Patterns::new(&facts, Formats::default()));
+    let mut patterns = templates.as_ref().map(|_| parsers::Patterns::new(&facts, formats));
     let (mut buffer, mut ended) = (Vec::new(), false);
     while !ended {
         let filled = buffer.len();

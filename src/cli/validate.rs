@@ -22,8 +22,18 @@ pub(crate) struct Arguments {
 /// All problems of the file.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let path = arguments.file.as_deref().or(arguments.config.as_deref());
-    Settings::load(path)?;
+    let settings = Settings::load(path)?;
     let mut out = Out::new();
+    for setting in settings.formats() {
+        let name = &setting.format.spec().name;
+        for note in setting.format.notes() {
+            out.line(&format!("format `{name}`: {note}"))?;
+        }
+        if let Some(family) = setting.format.built_in() {
+            let family = family.name();
+            out.line(&format!("format `{name}`: it is what family `{family}` is, which is used in its place"))?;
+        }
+    }
     out.line(&format!("{}: no problem found", path.map(|p| p.display().to_string()).unwrap_or_default()))?;
     out.flush()
 }

@@ -1,5 +1,6 @@
 //! Reading a configuration file: every problem of the file is found in one go, with line and column.
 
+use super::formats::{self, FormatSetting};
 use super::options::{self, Kind, OptionSpec};
 use super::units;
 use std::collections::BTreeMap;
@@ -27,6 +28,10 @@ pub(crate) enum Value {
     Texts(Vec<String>),
     /// Fixed fields by name.
     Labels(Vec<(String, String)>),
+    /// Yes or no.
+    Flag(bool),
+    /// Own formats of files.
+    Formats(Vec<FormatSetting>),
 }
 
 /// What is wrong at a place of the file.
@@ -98,6 +103,11 @@ impl Reader<'_> {
         for (key, value) in table.iter() {
             let mut here = options::ALL.iter().filter(|o| o.table == name);
             match here.find(|o| o.key == key.get_ref().as_ref()) {
+                Some(option) if matches!(option.kind, Kind::Formats) => {
+                    let text = self.text;
+                    let found = formats::read(value, text, &mut |at, text| self.problem(at, text));
+                    self.values.insert((option.table, option.key), Value::Formats(found));
+                }
                 Some(option) => match check(option, value) {
                     Ok(checked) => drop(self.values.insert((option.table, option.key), checked)),
                     Err((at, text)) => self.problem(at, format!("`{}`: {text}", option.key)),
@@ -135,6 +145,7 @@ fn check(option: &OptionSpec, value: &Spanned<DeValue<'_>>) -> Result<Value, (us
             });
             Ok(Value::Labels(pairs.collect::<Result<_, _>>()?))
         }
+        (Kind::Flag, DeValue::Boolean(value)) => Ok(Value::Flag(*value)),
         (kind, DeValue::String(text)) => check_text(kind, text).map_err(|reason| (at, reason)),
         (kind, other) => Err((at, format!("{} expected, {} found", kind.name(), other.type_str()))),
     }
@@ -169,7 +180,12 @@ pub(crate) fn check_text(kind: &Kind, text: &str) -> Result<Value, String> {
             found if (*min..=*max).contains(&found) => Ok(Value::Size(found)),
             _ => Err(format!("{text} is outside of {}", show_limit(kind))),
         },
-        Kind::Paths | Kind::Texts | Kind::Labels => wrong(),
+        Kind::Flag => match text {
+            "true" => Ok(Value::Flag(true)),
+            "false" => Ok(Value::Flag(false)),
+            _ => wrong(),
+        },
+        Kind::Paths | Kind::Texts | Kind::Labels | Kind::Formats => wrong(),
     }
 }
 
@@ -192,7 +208,7 @@ fn show_duration(duration: Duration) -> String {
     format!("{ms} ms")
 }
 
-fn suggestion<'n>(found: &str, names: impl Iterator<Item = &'n str>) -> String {
+pub(super) fn suggestion<'n>(found: &str, names: impl Iterator<Item = &'n str>) -> String {
     let folded = found.replace('-', "_").to_lowercase();
     let near = names.map(|name| (distance(&folded, name), name)).min();
     match near {

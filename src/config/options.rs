@@ -36,6 +36,10 @@ pub(crate) enum Kind {
     },
     /// A table of fixed fields.
     Labels,
+    /// Yes or no.
+    Flag,
+    /// Own formats of files.
+    Formats,
 }
 
 impl Kind {
@@ -52,6 +56,8 @@ impl Kind {
             Kind::Duration { .. } => "duration (text with a unit)",
             Kind::Size { .. } => "size (text with a unit)",
             Kind::Labels => "table of texts",
+            Kind::Flag => "true or false",
+            Kind::Formats => "list of tables",
         }
     }
 }
@@ -171,6 +177,23 @@ pub(crate) const ALL: &[OptionSpec] = &[
         .unset("the host's own name"),
     option("ship", "host_id", Kind::Text, "Id of the host; a state folder found under another one counts as a copy and begins anew.")
         .unset("`/etc/machine-id`, else the host's name"),
+    option(
+        "ship",
+        "product_layouts",
+        Kind::Flag,
+        "Read the layouts that a product's own `log4j2.properties` (or `log4j.properties`) in the `conf` folder beside \
+         its logs gives to its files. Only layouts that differ from the products' usual ones are used; changes are \
+         seen with the next scan.",
+    )
+    .default("true"),
+    option(
+        "ship",
+        "format",
+        Kind::Formats,
+        "Own formats of files, one `[[ship.format]]` each: `name`, `files`, one of `layout`, `layout_log4j1`, `regex` \
+         and `grok`, and `multiline`, `time`, `zone`, `patterns`; see [own-formats.md](own-formats.md).",
+    )
+    .unset("none"),
     option("ship", "product", Kind::Text, "Product in events (`service.type`).").unset("what the files and banners tell"),
     option("ship", "service", Kind::Text, "Name of the service in events (`service.name`).").unset("the product found"),
     option("ship", "labels", Kind::Labels, "Fixed fields added to each event, by full name.").unset("none"),

@@ -58,8 +58,11 @@ impl Header {
 
     /// The class of the exception whose frames begin at `frames`.
     fn choose(self, bytes: &[u8], from: usize, frames: usize) -> Option<Span> {
-        let head_line = || in_line(bytes, from, line_end(bytes, from, frames));
-        self.second_line.or_else(head_line).or(self.later).or(self.weak)
+        let second = line_end(bytes, from, frames);
+        let head_line = || in_line(bytes, from, second);
+        // Behind the last line of a message of several: `%m%ex`.
+        let inside = || in_line(bytes, second, frames);
+        self.second_line.or_else(head_line).or(self.later).or_else(inside).or(self.weak)
     }
 }
 

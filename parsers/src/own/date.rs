@@ -199,13 +199,14 @@ impl DateForm {
 
     /// A time that it may have printed; only of formats that built-in families know.
     pub(super) fn sample(&self) -> Option<&'static [u8]> {
-        const SAMPLES: [&str; 6] = [
+        const SAMPLES: [&str; 7] = [
             "2026-04-22 11:02:13,541",
             "2026-04-22T11:02:13,541",
             "2026-04-22 11:02:13.541",
             "2026-04-22T11:02:13.541+05:30",
             "11:02:13,541",
             "2026-04-22 11:02:13",
+            "04-22-2026",
         ];
         SAMPLES.map(str::as_bytes).into_iter().find(|sample| {
             let mut c = Cursor::new(sample, 0);

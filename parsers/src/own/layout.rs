@@ -6,7 +6,7 @@
 //! What a conversion changes in the text it prints (replacing, encoding, shortening) cannot be undone; its value is
 //! what is printed.
 
-use super::date;
+use super::date::{self, DateForm};
 use super::program::{FREE_MAX, Fit, Slot, Step};
 use super::words::{self, Meaning};
 use crate::Level;
@@ -433,18 +433,16 @@ impl<'t> Compiler<'t> {
                     .to_owned(),
             });
         }
-        let told = head.iter().find_map(|s| if let Step::Date(form) = s { Some(form) } else { None });
-        match told {
-            None => self.note("no date is printed: events take the time before them, or the file's".to_owned()),
-            Some(form) if !form.clock() => {
+        let any = |tells: fn(&DateForm) -> bool| head.iter().any(|s| matches!(s, Step::Date(form) if tells(form)));
+        match (any(DateForm::dated), any(DateForm::clock)) {
+            _ if !dated => self.note("no date is printed: events take the time before them, or the file's".to_owned()),
+            (_, false) => {
                 self.note(
                     "the date has no hour and minute: events take the time before them, or the file's".to_owned(),
                 );
             }
-            Some(form) if !form.dated() => {
-                self.note("the date has no year, month and day: the day is the file's".to_owned());
-            }
-            Some(_) => {}
+            (false, true) => self.note("the date has no year, month and day: the day is the file's".to_owned()),
+            (true, true) => {}
         }
         if !self.has_message {
             self.note("no message is printed: what follows is taken for it".to_owned());

@@ -175,7 +175,7 @@ impl Run<'_> {
             Step::Date(form) => {
                 let mut cursor = Cursor::new(self.bytes, at);
                 let stamp = form.read(&mut cursor)?;
-                self.found.stamp.get_or_insert(stamp);
+                self.found.stamp = Some(self.found.stamp.map_or(stamp, |known| joined(known, stamp)));
                 Some(cursor.at)
             }
             Step::Level(words) => {
@@ -251,6 +251,15 @@ impl Fit {
             Fit::Any | Fit::Word => true,
             Fit::Number => value.iter().skip(1).all(|b| *b != b'-'),
         }
+    }
+}
+
+/// What two stamps of one head tell together: one may have the date and the other the clock.
+fn joined(first: Stamp, second: Stamp) -> Stamp {
+    match (first.dated && !first.valid, second.dated && !second.valid) {
+        (true, false) if !second.dated => Stamp { day: first.day, dated: true, ..second },
+        (false, true) if !first.dated => Stamp { day: second.day, dated: true, ..first },
+        _ => first,
     }
 }
 

@@ -64,6 +64,7 @@ fn the_products_own_layouts_are_the_built_in_families() {
         ("%d{HH:mm:ss,SSS} [%X{ip}-%X{host}] [%t] %5p %c{1} %m%n", "gwtrace"),
         ("%d{yyyy-MM-dd HH:mm:ss,SSS}|%X{Correlation-ID}|%t|%m%n", "corr"),
         ("ThreadID: [%T] TenantID: [%tenantId] [%d] %5p {%c} - %m%ex%n", "-"),
+        ("%d{MM-dd-yyyy}-%d{HH:mm:ss,SSS} [%X{ip}-%X{host}] [%t] %5p %m%n", "mi-otel"),
         ("[%d] [%tenantId] %5p {%c} - %m%ex%n", "brk-corr"),
         ("%d|%p|%c|%m%n", "-"),
     ] {

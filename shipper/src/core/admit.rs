@@ -72,7 +72,9 @@ impl ShipperCore {
         let predecessor = self.predecessor_of(path, facts);
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         self.look_back(&folder);
-        let context = self.first_context(predecessor, &folder);
+        self.look_at_layouts_once(&folder);
+        let mut context = self.first_context(predecessor, &folder);
+        context.formats = self.formats_of(&folder, &plain_name(&name_of(path)), &context.formats);
         let begin = Begin { predecessor, context, base: None, repeated_until: Offset(0), first_path: None, backfill };
         self.begin_stream(path, facts, &first, begin);
     }

@@ -22,6 +22,8 @@ pub(super) struct Folder {
     /// Zone learnt from a banner or access line in it.
     pub(super) zone: Option<Zone>,
     pub(super) looked_back: bool,
+    /// Layouts of the product that writes into it.
+    pub(super) layouts: super::formats::Layouts,
     /// Files without a byte, and files that could not be read, with the reason.
     pub(super) waiting: BTreeMap<PathBuf, Option<String>>,
     pub(super) error: Option<String>,
@@ -131,6 +133,9 @@ impl ShipperCore {
             // A sub-folder found on the way is listed in the same pass.
             let below = self.list(&folder, &mut new);
             wanted.extend(below);
+        }
+        if all {
+            self.look_at_all_layouts();
         }
         self.admit(new);
         self.name_generations();

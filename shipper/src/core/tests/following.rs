@@ -336,3 +336,47 @@ fn damage_of_one_slot_is_survived_and_of_both_is_told() {
     // The bit flipped twice is whole again: one slot is enough.
     assert!(opened.is_ok() || matches!(opened, Err(crate::OpenError::Damaged(_))));
 }
+
+/// The families and formats of the only stream's events.
+fn formats(w: &World) -> Vec<(String, String)> {
+    let of = |event: &wire::EventBody| {
+        let format = event.fields.iter().find(|f| f.id == parsers::FieldId::LOG_FORMAT).map(|f| match &f.value {
+            parsers::Value::Literal(name) => name.to_string(),
+            _ => String::new(),
+        });
+        (event.family.name().to_owned(), format.unwrap_or_default())
+    };
+    w.only().events.iter().map(|(event, _)| of(event)).collect()
+}
+
+#[test]
+fn the_layouts_of_the_product_hold_and_changes_are_seen_with_a_scan() {
+    let mut w = World::new(31);
+    let of = |pattern: &str| {
+        format!("appender.MAIN.fileName = ${{sys:carbon.home}}/own.log\nappender.MAIN.layout.pattern = {pattern}\n")
+    };
+    w.disk.make_folder(&log("p/repository/logs"));
+    w.disk.make_folder(&log("p/repository/conf"));
+    let conf = log("p/repository/conf/log4j2.properties");
+    w.disk.append(&conf, of("%d | %p | %c | %m%n").as_bytes());
+    let first = "2026-04-22 11:02:13,541 | INFO | a.B | one\n";
+    let own = "p/repository/logs/own.log";
+    w.disk.append(&log(own), first.repeat(3).as_bytes());
+    w.start().settle();
+    w.pass(Duration::from_secs(6));
+    let first_format = || ("own".to_owned(), "MAIN".to_owned());
+    assert_eq!(formats(&w), vec![first_format(); 3]);
+    // The product's configuration changes; lines in the old layout still come until the product notices.
+    w.disk.append(&conf, b"appender.MAIN.layout.pattern = %d ; %p ; %c ; %m%n\n");
+    w.pass(Duration::from_secs(70));
+    let second = "2026-04-22 11:02:14,541 ; WARN ; a.B ; two\n";
+    w.append(own, [first, second, second].concat().as_bytes()).settle();
+    w.pass(Duration::from_secs(6));
+    assert_eq!(formats(&w), vec![first_format(); 6]);
+    // What was decided holds after a restart, and nothing is decided anew.
+    w.kill();
+    w.start().settle();
+    w.append(own, second.as_bytes()).settle();
+    w.pass(Duration::from_secs(6));
+    assert_eq!(formats(&w), vec![first_format(); 7]);
+}
