@@ -42,7 +42,7 @@ pub(super) const BYTES: usize = 256 << 10;
 /// For newest lines: soon to be merged, and just now looked at by everybody.
 pub(super) const HOT: Packing = Packing { bytes: BYTES, level: 3 };
 /// For merged segments, which stay: more time for fewer bytes.
-pub(super) const DENSE: Packing = Packing { bytes: BYTES, level: 7 };
+pub(super) const DENSE: Packing = Packing { bytes: 2 * BYTES, level: 6 };
 /// Bytes a block may have decompressed: one event more than its packing says, escaped, and its parse.
 const DECODED_MAX: usize = 64 << 20;
 const LISTS: usize = 7;

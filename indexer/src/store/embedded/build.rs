@@ -9,7 +9,7 @@ use super::columns;
 use super::container::{FILE_NAME, Writer};
 use super::ids::ListsWriter;
 use super::reader::{EmbeddedSegment, Events};
-use super::terms::TermsWriter;
+use super::terms::Dictionary;
 use super::{FORMAT, infos, ints, rollup, varint, words};
 use crate::event::StoredEvent;
 use crate::query::fields::{self, FieldKind};
@@ -192,10 +192,9 @@ struct Sections {
     ends: Vec<i64>,
     uuids: ListsWriter<16>,
     hashes: ListsWriter<4>,
-    terms: TermsWriter,
+    dictionary: Dictionary,
     strays: Vec<u32>,
     splitter: words::Splitter,
-    words: String,
     starts: Vec<usize>,
     row_hashes: Vec<u32>,
 }
@@ -213,25 +212,25 @@ impl Sections {
         infos::put_all(&columns.infos, &mut table);
         out.add("infos", table);
         out.add("rollup", survey.rollup.finish());
-        let mut sections = Sections::new().map_err(failed)?;
+        let mut sections = Sections::new();
         let mut compressor = block::compressor(packing).map_err(failed)?;
         let mut row = 0;
         source.each(&mut |event| {
             if sections.block.is_empty() {
                 sections.first_rows.push(i64::from(row));
             }
-            sections.add(row, event, &columns.wide).map_err(failed)?;
+            sections.add(row, event, &columns.wide);
             row += 1;
             if sections.block.is_full(packing) { sections.end_block(&mut compressor).map_err(failed) } else { Ok(()) }
         })?;
         if !sections.block.is_empty() {
             sections.end_block(&mut compressor).map_err(failed)?;
         }
-        sections.finish(out).map_err(failed)
+        sections.finish(row, out).map_err(failed)
     }
 
-    fn new() -> std::io::Result<Sections> {
-        Ok(Sections {
+    fn new() -> Sections {
+        Sections {
             shapes: Shapes::default(),
             block: block::Writer::default(),
             blocks: Vec::new(),
@@ -239,21 +238,19 @@ impl Sections {
             ends: Vec::new(),
             uuids: ListsWriter::new(),
             hashes: ListsWriter::new(),
-            terms: TermsWriter::new().map_err(std::io::Error::other)?,
+            dictionary: Dictionary::default(),
             strays: Vec::new(),
             splitter: words::Splitter::default(),
-            words: String::new(),
             starts: Vec::new(),
             row_hashes: Vec::new(),
-        })
+        }
     }
 
-    fn add(&mut self, row: u32, event: &StoredEvent, wide: &BTreeSet<FieldId>) -> std::io::Result<()> {
+    fn add(&mut self, row: u32, event: &StoredEvent, wide: &BTreeSet<FieldId>) {
         let text_start = fields::text_start(event);
         let text = event.raw.get(text_start..).unwrap_or_default();
         self.starts.clear();
         self.row_hashes.clear();
-        self.words.clear();
         self.block.add(event, &mut self.shapes, |start, uuid| {
             self.uuids.entry(uuid);
             self.starts.push(start);
@@ -263,8 +260,8 @@ impl Sections {
         // UUIDs that begin before the text do not count from its first byte.
         let inside = self.starts.partition_point(|&start| start < text_start);
         let starts: Vec<usize> = self.starts[inside..].iter().map(|start| start - text_start).collect();
-        self.splitter.split(text, &starts, &mut self.words, &mut self.row_hashes);
-        self.terms.add(&self.words).map_err(std::io::Error::other)?;
+        let text = words::Text { row, bytes: text, uuid_starts: &starts };
+        self.splitter.split(text, &mut self.dictionary, &mut self.row_hashes);
         self.row_hashes.sort_unstable();
         self.row_hashes.dedup();
         self.row_hashes.iter().for_each(|hash| self.hashes.entry(hash.to_le_bytes()));
@@ -272,7 +269,6 @@ impl Sections {
         if is_stray(event, text_start) {
             self.strays.push(row);
         }
-        Ok(())
     }
 
     /// Values of wide fields, unless they are UUIDs that were taken out.
@@ -300,7 +296,7 @@ impl Sections {
         Ok(())
     }
 
-    fn finish(self, mut out: Writer) -> std::io::Result<Vec<u8>> {
+    fn finish(self, rows: u32, mut out: Writer) -> std::io::Result<Vec<u8>> {
         let mut shapes = Vec::new();
         self.shapes.put(&mut shapes);
         out.add("shapes", shapes);
@@ -311,7 +307,7 @@ impl Sections {
         let mut strays = Vec::new();
         self.strays.iter().for_each(|&row| varint::put(&mut strays, u64::from(row)));
         out.add("strays", strays);
-        self.terms.finish(&mut out).map_err(std::io::Error::other)?;
+        self.dictionary.finish(rows, &mut out).map_err(std::io::Error::other)?;
         out.add("blocks", self.blocks);
         Ok(out.finish())
     }

@@ -5,7 +5,9 @@
 //! `words/NAME` of the segment's one file; they are read where they lie.
 
 use super::container::{Container, Writer};
+use super::{hasher, varint};
 use crate::store::segment::SegmentError;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
@@ -14,33 +16,65 @@ use tantivy::directory::{
     WatchHandle, WritePtr,
 };
 use tantivy::index::InvertedIndexReader;
-use tantivy::indexer::SingleSegmentIndexWriter;
-use tantivy::postings::{SegmentPostings, TermInfo};
-use tantivy::schema::{Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
+use tantivy::postings::{FieldSerializer, InvertedIndexSerializer, SegmentPostings, TermInfo};
+use tantivy::schema::{IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::store::{Compressor, ZstdCompressor};
-use tantivy::tokenizer::{Token, TokenStream, Tokenizer};
 use tantivy::{Index, IndexSettings, TantivyDocument, TantivyError};
 
 const PREFIX: &str = "words/";
 const META: &str = "meta.json";
-const TOKENIZER: &str = "blanks";
-/// Decides the size of the writer's hash table only; it grows beyond.
-const TABLE_BYTES: usize = 64 << 20;
+/// tantivy's writer gets no words; this is the least it takes.
+const TABLE_BYTES: usize = 15 << 20;
 
-/// Collects the words of a segment, row by row.
-pub(super) struct TermsWriter {
-    writer: SingleSegmentIndexWriter,
-    directory: RamDirectory,
-    field: Field,
+/// The words of a segment being built, each with the rows that have it.
+///
+/// Collected here and not by tantivy's writer, which wants a document a row and its words as text: it would take them
+/// apart, hash and copy them once more. tantivy writes the files, whose form stays its own.
+#[derive(Debug, Default)]
+pub(super) struct Dictionary {
+    numbers: HashMap<Box<str>, u32, hasher::Build>,
+    rows: Vec<Rows>,
+    /// Pairs of a word and a row.
+    total: u64,
 }
 
-impl TermsWriter {
-    pub(super) fn new() -> Result<TermsWriter, TantivyError> {
+/// The rows of one word: distances between them.
+#[derive(Debug, Default)]
+struct Rows {
+    count: u32,
+    /// One more than the last row.
+    end: u32,
+    distances: Vec<u8>,
+}
+
+impl Dictionary {
+    /// The number of a word.
+    pub(super) fn number(&mut self, word: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(word) {
+            return number;
+        }
+        let number = self.rows.len() as u32;
+        self.numbers.insert(word.into(), number);
+        self.rows.push(Rows::default());
+        number
+    }
+
+    /// The row has the word of that number; rows come in order, a word may be told twice.
+    pub(super) fn add(&mut self, number: u32, row: u32) {
+        let rows = &mut self.rows[number as usize];
+        if rows.end == row + 1 {
+            return;
+        }
+        varint::put(&mut rows.distances, u64::from(row + 1 - rows.end));
+        rows.end = row + 1;
+        rows.count += 1;
+        self.total += 1;
+    }
+
+    /// Adds the index's files to the segment's.
+    pub(super) fn finish(self, rows: u32, out: &mut Writer) -> Result<(), TantivyError> {
         let directory = RamDirectory::create();
-        let indexing = TextFieldIndexing::default()
-            .set_tokenizer(TOKENIZER)
-            .set_index_option(IndexRecordOption::Basic)
-            .set_fieldnorms(false);
+        let indexing = TextFieldIndexing::default().set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
         let mut schema = Schema::builder();
         let field = schema.add_text_field("words", TextOptions::default().set_indexing_options(indexing));
         let settings = IndexSettings {
@@ -50,34 +84,69 @@ impl TermsWriter {
             ..IndexSettings::default()
         };
         let index = Index::builder().schema(schema.build()).settings(settings);
-        let manager = tantivy::tokenizer::TokenizerManager::new();
-        manager.register(TOKENIZER, Blanks::default());
-        let writer = index.tokenizers(manager).single_segment_index_writer(directory.clone(), TABLE_BYTES)?;
-        Ok(TermsWriter { writer, directory, field })
-    }
-
-    /// Adds the next row: its words, each followed by a blank.
-    pub(super) fn add(&mut self, words: &str) -> Result<(), TantivyError> {
-        let mut document = TantivyDocument::new();
-        document.add_text(self.field, words);
-        self.writer.add_document(document)
-    }
-
-    /// Adds the index's files to the segment's.
-    pub(super) fn finish(self, out: &mut Writer) -> Result<(), TantivyError> {
-        let index = self.writer.finalize()?;
-        for path in index.directory().list_managed_files() {
-            let name = path.to_string_lossy();
-            let bytes = if name == META {
-                self.directory.atomic_read(&path)?
-            } else {
-                let file = self.directory.open_read(&path)?;
-                file.read_bytes()?.as_slice().to_vec()
-            };
-            out.add(format!("{PREFIX}{name}"), bytes);
+        let mut writer = index.single_segment_index_writer(directory.clone(), TABLE_BYTES)?;
+        for _ in 0..rows {
+            writer.add_document(TantivyDocument::new())?;
         }
-        Ok(())
+        let index = writer.finalize()?;
+        let words = index.new_segment();
+        let mut serializer = InvertedIndexSerializer::open(&words)?;
+        self.put_words(serializer.new_field(field, self.total, None)?)?;
+        serializer.close()?;
+        put_files(&index, &directory, &words.id().uuid_string(), out)
     }
+
+    #[cfg(test)]
+    pub(super) fn rows_by_word(&self) -> std::collections::BTreeMap<String, Vec<u32>> {
+        let rows = |number: u32| {
+            let (mut distances, mut end) = (varint::Reader(&self.rows[number as usize].distances), 0);
+            std::iter::from_fn(|| distances.number().map(|distance| (end += distance as u32, end - 1).1)).collect()
+        };
+        self.numbers.iter().map(|(word, &number)| (word.to_string(), rows(number))).collect()
+    }
+
+    fn put_words(&self, mut field: FieldSerializer<'_>) -> std::io::Result<()> {
+        let mut sorted: Vec<(&str, u32)> = self.numbers.iter().map(|(word, number)| (&**word, *number)).collect();
+        sorted.sort_unstable();
+        for (word, number) in sorted {
+            let rows = &self.rows[number as usize];
+            if rows.count == 0 {
+                continue;
+            }
+            field.new_term(word.as_bytes(), rows.count, false)?;
+            let (mut distances, mut end) = (varint::Reader(&rows.distances), 0);
+            while let Some(distance) = distances.number() {
+                end += distance as u32;
+                field.write_doc(end - 1, 0, &[]);
+            }
+            field.close_term()?;
+        }
+        field.close()
+    }
+}
+
+/// The files of an index whose words are in the files of another segment: those take the place of its own empty ones.
+fn put_files(index: &Index, directory: &RamDirectory, words: &str, out: &mut Writer) -> Result<(), TantivyError> {
+    let own = index.searchable_segments()?.first().map(|segment| segment.id().uuid_string()).unwrap_or_default();
+    let mut paths: Vec<PathBuf> = index.directory().list_managed_files().into_iter().collect();
+    paths.sort();
+    let of_words: Vec<String> =
+        paths.iter().filter_map(|path| path.to_str()?.strip_prefix(words).map(str::to_owned)).collect();
+    for path in &paths {
+        let name = path.to_string_lossy().into_owned();
+        if name == META {
+            out.add(format!("{PREFIX}{name}"), directory.atomic_read(path)?);
+            continue;
+        }
+        let name = match (name.strip_prefix(words), name.strip_prefix(&own)) {
+            (Some(rest), _) => format!("{own}{rest}"),
+            (None, Some(rest)) if of_words.iter().any(|other| other == rest) => continue,
+            _ => name,
+        };
+        let bytes = directory.open_read(path)?.read_bytes()?.as_slice().to_vec();
+        out.add(format!("{PREFIX}{name}"), bytes);
+    }
+    Ok(())
 }
 
 /// The words of an open segment.
@@ -152,43 +221,6 @@ impl Terms {
 
     fn failed(&self, error: &std::io::Error) -> SegmentError {
         super::container::corrupt(&self.folder, &format!("its words cannot be read: {error}"))
-    }
-}
-
-/// Splits at blanks; nothing else, since the words were taken apart and folded before.
-#[derive(Clone, Debug, Default)]
-struct Blanks(Token);
-
-struct BlanksStream<'a> {
-    token: &'a mut Token,
-    rest: &'a str,
-}
-
-impl Tokenizer for Blanks {
-    type TokenStream<'a> = BlanksStream<'a>;
-
-    fn token_stream<'a>(&'a mut self, text: &'a str) -> BlanksStream<'a> {
-        self.0.reset();
-        BlanksStream { token: &mut self.0, rest: text }
-    }
-}
-
-impl TokenStream for BlanksStream<'_> {
-    fn advance(&mut self) -> bool {
-        let Some((word, rest)) = self.rest.split_once(' ') else { return false };
-        self.rest = rest;
-        self.token.text.clear();
-        self.token.text.push_str(word);
-        self.token.position = 0;
-        true
-    }
-
-    fn token(&self) -> &Token {
-        self.token
-    }
-
-    fn token_mut(&mut self) -> &mut Token {
-        self.token
     }
 }
 

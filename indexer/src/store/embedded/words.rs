@@ -8,6 +8,7 @@
 //! only digits and `a` to `f` make one, so that most patterns (`conn*`) cannot mean an id.
 
 use super::hasher;
+use super::terms::Dictionary;
 use crate::query::words::Words;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -43,9 +44,9 @@ pub(super) fn value_hash(field: &str, folded: &str) -> u32 {
     xxh3_64_with_seed(folded.as_bytes(), xxh3_64(field.as_bytes())) as u32
 }
 
-/// Takes a text apart. Words for the dictionary are appended to `words`, each with a blank behind it; hashes
-/// of ids to `hashes`. UUIDs, which begin at `uuid_starts` (in order), are passed over.
-pub(super) fn split(text: &[u8], uuid_starts: &[usize], words: &mut String, hashes: &mut Vec<u32>) {
+/// Takes a text apart. Words for the dictionary go to `each`, hashes of ids to `hashes`. UUIDs, which begin at
+/// `uuid_starts` (in order), are passed over.
+fn split(text: &[u8], uuid_starts: &[usize], each: &mut dyn FnMut(&str), hashes: &mut Vec<u32>) {
     let mut all = Words::new(text);
     let mut uuids = uuid_starts.iter().copied().peekable();
     let mut skip_to = 0;
@@ -59,8 +60,7 @@ pub(super) fn split(text: &[u8], uuid_starts: &[usize], words: &mut String, hash
         } else if is_id(word.text) {
             hashes.push(word_hash(word.text));
         } else {
-            words.push_str(word.text);
-            words.push(' ');
+            each(word.text);
         }
     }
 }
@@ -69,51 +69,53 @@ pub(super) fn split(text: &[u8], uuid_starts: &[usize], words: &mut String, hash
 const REMEMBERED_MAX: usize = 1 << 20;
 
 /// Takes texts of many events apart. The lines after the first one, frames of stacks mostly, come again and again: what
-/// they are taken apart into is remembered, and of a row each of their words is told once.
+/// they are taken apart into is remembered.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
     /// By the hash of a line: where its words and its hashes of ids are.
     lines: HashMap<u128, (Range<usize>, Range<usize>), hasher::Build>,
+    /// Their numbers in the dictionary.
     words: Vec<u32>,
     hashes: Vec<u32>,
-    numbers: HashMap<Box<str>, u32, hasher::Build>,
-    /// Of each word by its number: its text, and the call that told it last.
-    texts: Vec<(Box<str>, u32)>,
-    call: u32,
+}
+
+/// A row's text, and where its UUIDs begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Text<'a> {
+    pub(super) row: u32,
+    pub(super) bytes: &'a [u8],
+    pub(super) uuid_starts: &'a [usize],
 }
 
 impl Splitter {
-    /// As [`split`], but words may be left out that were told already.
-    pub(super) fn split(&mut self, text: &[u8], uuid_starts: &[usize], words: &mut String, hashes: &mut Vec<u32>) {
-        self.call = self.call.wrapping_add(1);
-        let (mut at, mut uuids) = (0, uuid_starts);
-        while at < text.len() {
-            let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |len| at + len + 1);
-            let line = &text[at..end];
+    /// Adds the row to its words in the dictionary, and appends the hashes of its ids.
+    pub(super) fn split(&mut self, text: Text<'_>, dictionary: &mut Dictionary, hashes: &mut Vec<u32>) {
+        let Text { row, bytes, uuid_starts: mut uuids } = text;
+        let mut at = 0;
+        while at < bytes.len() {
+            let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |len| at + len + 1);
+            let line = &bytes[at..end];
             let inside = uuids.partition_point(|&start| start < end);
             if at > 0
                 && inside == 0
-                && let Some((of_words, of_hashes)) = self.remember(line)
+                && let Some((of_words, of_hashes)) = self.remember(line, dictionary)
             {
                 hashes.extend_from_slice(&self.hashes[of_hashes]);
-                for &number in &self.words[of_words] {
-                    let (text, told) = &mut self.texts[number as usize];
-                    if *told != self.call {
-                        *told = self.call;
-                        words.push_str(text);
-                        words.push(' ');
-                    }
-                }
+                self.words[of_words].iter().for_each(|&number| dictionary.add(number, row));
             } else {
                 let starts: Vec<usize> = uuids[..inside].iter().map(|start| start - at).collect();
-                split(line, &starts, words, hashes);
+                let each = &mut |word: &str| {
+                    let number = dictionary.number(word);
+                    dictionary.add(number, row);
+                };
+                split(line, &starts, each, hashes);
             }
             (at, uuids) = (end, &uuids[inside..]);
         }
     }
 
     /// Where words and hashes of a line without UUIDs are; `None` when there is no room for more.
-    fn remember(&mut self, line: &[u8]) -> Option<(Range<usize>, Range<usize>)> {
+    fn remember(&mut self, line: &[u8], dictionary: &mut Dictionary) -> Option<(Range<usize>, Range<usize>)> {
         let key = xxh3_128(line);
         if let Some(known) = self.lines.get(&key) {
             return Some(known.clone());
@@ -128,16 +130,7 @@ impl Splitter {
                 self.hashes.push(word_hash(word.text));
                 continue;
             }
-            let number = match self.numbers.get(word.text) {
-                Some(&number) => number,
-                None => {
-                    let number = self.texts.len() as u32;
-                    self.numbers.insert(word.text.into(), number);
-                    self.texts.push((word.text.into(), self.call.wrapping_sub(1)));
-                    number
-                }
-            };
-            self.words.push(number);
+            self.words.push(dictionary.number(word.text));
         }
         let found = (from_words..self.words.len(), from_hashes..self.hashes.len());
         self.lines.insert(key, found.clone());
@@ -148,6 +141,7 @@ impl Splitter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn ids_and_words() {
@@ -161,12 +155,17 @@ mod tests {
         }
     }
 
+    /// Words and hashes of a text.
+    fn apart(text: &[u8], uuid_starts: &[usize]) -> (Vec<String>, Vec<u32>) {
+        let (mut words, mut hashes) = (Vec::new(), Vec::new());
+        split(text, uuid_starts, &mut |word| words.push(word.to_owned()), &mut hashes);
+        (words, hashes)
+    }
+
     #[test]
     fn a_text_is_taken_apart() {
-        let (mut words, mut hashes) = (String::new(), Vec::new());
-        let text = b"Message 550e8400-e29b-41d4-a716-446655440000 took 12 ms, id=20251125";
-        split(text, &[8], &mut words, &mut hashes);
-        assert_eq!(words, "message took 12 ms id ");
+        let (words, hashes) = apart(b"Message 550e8400-e29b-41d4-a716-446655440000 took 12 ms, id=20251125", &[8]);
+        assert_eq!(words, ["message", "took", "12", "ms", "id"]);
         assert_eq!(hashes, [word_hash("20251125")]);
     }
 
@@ -176,17 +175,23 @@ mod tests {
         let id = "\tid 550e8400-e29b-41d4-a716-446655440000 end\n";
         let texts =
             [format!("Failed org\n{frame}{frame}{id}"), format!("{frame}{frame}"), "one line".into(), frame.into()];
-        let mut splitter = Splitter::default();
-        for text in texts.iter().chain(&texts) {
+        let (mut splitter, mut dictionary) = (Splitter::default(), Dictionary::default());
+        let mut expected: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for (row, text) in texts.iter().chain(&texts).enumerate() {
+            let row = row as u32;
             let starts: Vec<usize> = text.find("550e8400-").into_iter().collect();
-            let (mut words, mut hashes) = (String::new(), Vec::new());
-            splitter.split(text.as_bytes(), &starts, &mut words, &mut hashes);
-            let (mut all, mut all_hashes) = (String::new(), Vec::new());
-            split(text.as_bytes(), &starts, &mut all, &mut all_hashes);
-            let set = |words: &str| words.split(' ').map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
-            assert_eq!(set(&words), set(&all), "{text}");
+            let mut hashes = Vec::new();
+            let bytes = text.as_bytes();
+            splitter.split(Text { row, bytes, uuid_starts: &starts }, &mut dictionary, &mut hashes);
+            let (words, all_hashes) = apart(bytes, &starts);
             assert_eq!(hashes, all_hashes);
-            assert!(words.len() <= all.len());
+            for word in words {
+                let rows = expected.entry(word).or_default();
+                if rows.last() != Some(&row) {
+                    rows.push(row);
+                }
+            }
         }
+        assert_eq!(dictionary.rows_by_word(), expected);
     }
 }
