@@ -2,6 +2,7 @@
 
 use crate::counts::{Counts, Hit};
 use crate::network::Network;
+use crate::world::DISK_BYTES;
 use crate::writer::EVENT_BYTES_MAX;
 use indexer::access::Source;
 use indexer::store::core::{
@@ -25,8 +26,6 @@ pub(crate) struct StoreSide {
     running: Option<(StoreCore, Arc<SimFiles>)>,
     builds: Vec<BuildJob>,
     builder: Builder,
-    /// No more trouble is made.
-    pub(crate) calm: bool,
     pub(crate) starts: u64,
     clock: SimClock,
     rng: SimRng,
@@ -78,7 +77,7 @@ fn config(event_bytes_max: u64) -> StoreConfig {
 
 impl StoreSide {
     pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng, builder: Builder) -> StoreSide {
-        StoreSide { disk, running: None, builds: Vec::new(), builder, calm: false, starts: 0, clock, rng }
+        StoreSide { disk, running: None, builds: Vec::new(), builder, starts: 0, clock, rng }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -182,10 +181,15 @@ impl StoreSide {
         if is_merge && self.rng.one_in(6) {
             // Anywhere between its first file and the removal of its parts.
             process.die_after(self.rng.below(40));
-        } else if is_merge && !self.calm && self.rng.one_in(6) {
+        }
+        let is_squeezed = is_merge && self.rng.one_in(8);
+        if is_squeezed {
             self.disk.set_capacity(self.disk.used() + self.rng.below(1_000));
         }
         let outcome = job.run(process.as_ref(), &*self.builder.make());
+        if is_squeezed {
+            self.disk.set_capacity(DISK_BYTES);
+        }
         if process.is_dead() {
             counts.hit(if is_merge { Hit::StoreKilledInMerge } else { Hit::StoreKilledInBuild });
             drop(outcome);

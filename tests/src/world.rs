@@ -26,7 +26,7 @@ const START_LATE_NS: i64 = 1_795_650_900_000_000_000;
 const LATE: u64 = 4;
 /// One of so many seeds has the store's own segments.
 const EMBEDDED: u64 = 16;
-const DISK_BYTES: u64 = 16 << 20;
+pub(crate) const DISK_BYTES: u64 = 16 << 20;
 /// Ticket of requests that nobody waits for.
 const PROBE: u64 = u64::MAX;
 const CALM_ROUNDS: u32 = 3_000;
@@ -318,7 +318,6 @@ impl World {
     fn calm(&mut self) -> Result<(), String> {
         self.end_of_trouble();
         self.network.reliable = true;
-        self.store.calm = true;
         for round in 0..CALM_ROUNDS {
             // Files of the dead come back to life only by a start, which may take a few tries.
             if !self.shipper.is_up() {
