@@ -25,7 +25,7 @@ const START_LATE_NS: i64 = 1_795_650_900_000_000_000;
 /// One of so many seeds begins late in the day.
 const LATE: u64 = 4;
 /// One of so many seeds has the store's own segments.
-const EMBEDDED: u64 = 16;
+const EMBEDDED: u64 = 32;
 pub(crate) const DISK_BYTES: u64 = 16 << 20;
 /// Ticket of requests that nobody waits for.
 const PROBE: u64 = u64::MAX;
