@@ -110,9 +110,14 @@ pub(crate) fn trimmed_end(bytes: &[u8], from: usize, to: usize) -> usize {
 
 /// A number as 16 hexadecimal digits.
 pub(crate) fn hex(number: u64, out: &mut [u8; 16]) -> &str {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    for (i, digit) in out.iter_mut().enumerate() {
-        *digit = DIGITS[(number >> (60 - 4 * i) & 15) as usize];
+    // Half a number's digits at a time: each is put into a byte of its own, and letters are as far on as they are.
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    for (half, out) in [(number >> 32), number & 0xffff_ffff].into_iter().zip(out.as_chunks_mut::<8>().0) {
+        let spread = (half | half << 16) & 0x0000_ffff_0000_ffff;
+        let spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+        let spread = (spread | spread << 4) & 0x0f0f_0f0f_0f0f_0f0f;
+        let letters = (spread + 6 * EACH) >> 4 & EACH;
+        *out = (spread + u64::from(b'0') * EACH + letters * u64::from(b'a' - b'0' - 10)).to_be_bytes();
     }
     std::str::from_utf8(out).unwrap_or_default()
 }
@@ -123,4 +128,16 @@ pub(crate) fn number(text: &[u8]) -> Option<i64> {
         return None;
     }
     text.iter().try_fold(0i64, |n, b| b.is_ascii_digit().then(|| n * 10 + i64::from(b - b'0')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hexadecimal_is_what_everyone_calls_so() {
+        for number in [0, 1, 0x9a, u64::MAX, 0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210, 0x1000_0000_0000_0000] {
+            assert_eq!(hex(number, &mut [0; 16]), format!("{number:016x}"));
+        }
+    }
 }

@@ -41,7 +41,7 @@ const QUOTED_BYTES_MAX: usize = 2047;
 /// Splits messages, using the same room for each.
 #[derive(Clone, Debug, Default)]
 pub struct Splitter {
-    text: Vec<u8>,
+    text: Text,
     variables: Vec<(u32, u32)>,
 }
 
@@ -80,10 +80,10 @@ impl Splitter {
 
     /// Takes `message` apart.
     pub fn split(&mut self, message: &[u8]) -> Template<'_> {
-        self.text.clear();
+        self.text.begin(message);
         self.variables.clear();
         if self.take_apart(message).is_none() {
-            self.text.clear();
+            self.text.begin(message);
             self.variables.clear();
             self.text.push(VARIABLE);
             self.variables.push((0, message.len() as u32));
@@ -93,7 +93,7 @@ impl Splitter {
 
     /// What the last message was split into.
     pub(crate) fn last(&self) -> Template<'_> {
-        Template { text: &self.text, variables: &self.variables }
+        Template { text: self.text.bytes(), variables: &self.variables }
     }
 
     /// `None` when the message is to be plain.
@@ -116,18 +116,64 @@ impl Splitter {
                 places.go_on(at + if message[at..].first_chunk() == Some(b"\"\"") { 2 } else { 1 });
                 continue;
             };
-            self.text.extend_from_slice(&message[kept..from]);
+            self.text.add(message, kept, from);
             self.text.push(mark);
             self.variables.push((from as u32, to as u32));
-            if self.variables.len() > VARIABLES_MAX || self.text.len() > TEXT_BYTES_MAX {
+            if self.variables.len() > VARIABLES_MAX || self.text.len > TEXT_BYTES_MAX {
                 return None;
             }
             kept = to;
             // The quote that closes opens nothing.
             places.go_on(to + usize::from(byte == b'"'));
         }
-        self.text.extend_from_slice(&message[kept..]);
-        (self.text.len() <= TEXT_BYTES_MAX).then_some(())
+        self.text.add(message, kept, message.len());
+        (self.text.len <= TEXT_BYTES_MAX).then_some(())
+    }
+}
+
+/// The constant text of a message, which is never longer than the message: each variable has a byte at least.
+#[derive(Clone, Debug, Default)]
+struct Text {
+    /// As long as the longest message so far, and some more.
+    room: Vec<u8>,
+    len: usize,
+}
+
+impl Text {
+    /// Runs of constant text are short: they are copied by so many bytes at once, whatever is behind them.
+    const AT_ONCE: usize = 16;
+
+    fn begin(&mut self, message: &[u8]) {
+        let needed = message.len().min(MESSAGE_BYTES_MAX) + 1 + Self::AT_ONCE;
+        if self.room.len() < needed {
+            self.room.resize(needed, 0);
+        }
+        self.len = 0;
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.room[..self.len]
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        self.room[self.len] = byte;
+        self.len += 1;
+    }
+
+    /// Adds `message[from..to]`.
+    #[inline]
+    fn add(&mut self, message: &[u8], from: usize, to: usize) {
+        let part = (self.room.get_mut(self.len..), message.get(from..));
+        if to - from <= Self::AT_ONCE
+            && let (Some(room), Some(text)) = part
+            && let (Some(room), Some(text)) = (room.first_chunk_mut::<16>(), text.first_chunk::<16>())
+        {
+            *room = *text;
+        } else {
+            self.room[self.len..self.len + to - from].copy_from_slice(&message[from..to]);
+        }
+        self.len += to - from;
     }
 }
 
