@@ -1,5 +1,9 @@
 //! The subcommands, one file each. They parse arguments and show results; what is done is done elsewhere.
 
+#[cfg(feature = "shipper")]
+mod audit;
+#[cfg(feature = "shipper")]
+mod dlq;
 mod own_format;
 mod parse;
 mod search;
@@ -39,6 +43,10 @@ enum Command {
     Search(search::Arguments),
     #[cfg(feature = "shipper")]
     Status(status::Arguments),
+    #[cfg(feature = "shipper")]
+    Audit(audit::Arguments),
+    #[cfg(feature = "shipper")]
+    Dlq(dlq::Arguments),
     Tail(tail::Arguments),
     #[cfg(feature = "indexer")]
     Token(token::Arguments),
@@ -62,6 +70,10 @@ impl Arguments {
             Command::Serve(arguments) => serve::run(&arguments),
             #[cfg(feature = "shipper")]
             Command::Status(arguments) => status::run(&arguments),
+            #[cfg(feature = "shipper")]
+            Command::Audit(arguments) => audit::run(&arguments),
+            #[cfg(feature = "shipper")]
+            Command::Dlq(arguments) => dlq::run(&arguments),
             Command::Tail(arguments) => tail::run(&arguments),
             #[cfg(feature = "indexer")]
             Command::Token(arguments) => token::run(&arguments),

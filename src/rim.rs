@@ -53,6 +53,22 @@ pub(crate) fn age_of(ns: i64) -> std::time::Duration {
     std::time::Duration::from_nanos(u64::try_from(now.saturating_sub(ns)).unwrap_or(0))
 }
 
+/// The clock that never goes back.
+pub(crate) fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// Nanoseconds since 1970.
+pub(crate) fn wall_ns() -> i64 {
+    use outside::Clock as _;
+    outside::real::RealClock::default().wall_ns()
+}
+
+/// Waits.
+pub(crate) fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
 /// A path made absolute; it must exist. Links stay as they are: one that is switched to another folder is followed.
 ///
 /// # Errors

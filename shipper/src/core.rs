@@ -10,6 +10,7 @@
 mod admit;
 mod answers;
 mod api;
+mod audit;
 mod cuts;
 mod formats;
 mod letters;
@@ -49,6 +50,7 @@ pub struct ShipperCore {
     journal: state::Journal,
     dead: DeadLetters,
     next_letters: Duration,
+    audit: Option<audit::Run>,
     streams: BTreeMap<StreamId, Stream>,
     /// Which stream a file holds now.
     by_file: HashMap<FileId, StreamId>,
@@ -98,6 +100,7 @@ impl ShipperCore {
         match input {
             ShipperInput::Tick => {}
             ShipperInput::Changed(path) => self.changed(path),
+            ShipperInput::Audit(name) => self.begin_audit(name),
             ShipperInput::Overflow => self.scans.want_all(),
             ShipperInput::Answer { ticket, result } => self.answered(ticket, result),
             ShipperInput::Shutdown => {
@@ -186,6 +189,7 @@ impl ShipperCore {
         if self.link.epoch.is_none() && self.link.in_flight.is_empty() {
             wake = wake.min(self.link.retry_at);
         }
+        wake = wake.min(self.wake_of_audit());
         if self.dead.size().0 > 0 {
             wake = wake.min(self.next_letters);
         }

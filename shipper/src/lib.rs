@@ -4,6 +4,7 @@
 //! through [`outside::Files`] and has no threads, sockets, sleeping or clock of its own. Threads, watches
 //! and HTTP are in the rim around it, [`start`].
 
+mod audit;
 mod batch;
 mod config;
 mod core;
@@ -20,6 +21,7 @@ mod stream;
 mod tail;
 mod watch;
 
+pub use audit::{Audit, AuditSum, IndexerBooks, StreamAudit};
 pub use config::{FileFormat, Limits, ShipperConfig, Timing};
 pub use core::{
     ExitReason, Importance, Notice, OpenError, SendError, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside,
@@ -28,5 +30,5 @@ pub use core::{
 pub use dead::{Letter, LetterError, ask_for_replay, read_all as read_dead_letters};
 pub use forward::{AnswerTo, Forward, ForwardError, HttpForward};
 pub use identity::fits_any;
-pub use run::{Handle, Running, STATUS_FILE, start};
+pub use run::{AUDIT_FILE, Handle, Running, STATUS_FILE, ask_for_audit, is_running, start};
 pub use status::{FileStatus, Link, Progress, Status};

@@ -1,7 +1,9 @@
 //! The rim: one thread that steps the core, watches, the way to the indexer, and the status file.
 #![allow(clippy::disallowed_methods, reason = "the rim owns the thread, and waits")]
 
-use crate::core::{ExitReason, Importance, Notice, OpenError, ShipperCore, ShipperOutput, ShipperOutside};
+use crate::core::{
+    ExitReason, Importance, Notice, OpenError, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside,
+};
 use crate::forward::{AnswerTo, Forward};
 use crate::watch::{Inbox, Watches};
 use crate::{ShipperConfig, Status};
@@ -26,6 +28,10 @@ const POLL_EVERY: Duration = Duration::from_secs(1);
 /// The same notice is said again after so long, with the number of times it was held back.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
+/// Name of the file in the state folder that holds the last audit.
+pub const AUDIT_FILE: &str = "audit.json";
+/// An audit is asked for by a file of this name.
+const AUDIT_ASKED: &str = "ask-audit";
 /// Name of the status file in the state folder.
 pub const STATUS_FILE: &str = "status.json";
 
@@ -131,7 +137,9 @@ impl Rim {
                 }
             }
             let now = self.clock.monotonic();
+            let mut asked = None;
             if now >= next_status {
+                asked = audit_asked(&self.state);
                 let files = self.write_status();
                 next_status = now + STATUS_EVERY * (1 + files / STATUS_FILES_A_SECOND);
             }
@@ -148,7 +156,10 @@ impl Rim {
                 wake = wake.min(next_poll);
             }
             let most = wake.saturating_sub(now);
-            inputs = self.inbox.wait(most, COMPANY.min(most));
+            inputs = match asked {
+                Some(name) => vec![ShipperInput::Audit(name)],
+                None => self.inbox.wait(most, COMPANY.min(most)),
+            };
         }
     }
 
@@ -160,6 +171,12 @@ impl Rim {
             }
             ShipperOutput::Watch(folder) => self.watches.add(folder),
             ShipperOutput::Notice(notice) => self.notices.tell(&notice, self.clock.monotonic()),
+            ShipperOutput::Audited(audit) => {
+                if let Err(error) = replace(&self.state, AUDIT_FILE, &audit) {
+                    let text = format!("failed to write `{}`: {error}", self.state.join(AUDIT_FILE).display());
+                    self.notices.tell(&Notice { importance: Importance::Warn, text }, self.clock.monotonic());
+                }
+            }
             ShipperOutput::WakeAt(_) | ShipperOutput::Exit(_) => {}
         }
     }
@@ -168,7 +185,7 @@ impl Rim {
     fn write_status(&mut self) -> u32 {
         let status = self.core.status();
         let files = u32::try_from(status.files.len()).unwrap_or(u32::MAX);
-        if let Err(error) = write_status(&self.state, &status) {
+        if let Err(error) = replace(&self.state, STATUS_FILE, &status) {
             let text = format!("failed to write `{}`: {error}", self.state.join(STATUS_FILE).display());
             self.notices.tell(&Notice { importance: Importance::Warn, text }, self.clock.monotonic());
         }
@@ -178,16 +195,45 @@ impl Rim {
 }
 
 /// Readers see the old or the new one whole. It is not synced: after a power cut it would be old anyway.
-fn write_status(state: &Path, status: &Status) -> io::Result<()> {
+fn replace(state: &Path, name: &str, content: &impl serde::Serialize) -> io::Result<()> {
     let files = RealFiles;
-    let (path, temporary) = (state.join(STATUS_FILE), state.join("status.tmp"));
-    let bytes = serde_json::to_vec(status).map_err(io::Error::other)?;
+    let (path, temporary) = (state.join(name), state.join(name).with_extension("tmp"));
+    let bytes = serde_json::to_vec(content).map_err(io::Error::other)?;
     match files.remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     files.open(&temporary, OpenMode::CreateNew)?.write_all_at(&bytes, 0)?;
     files.rename(&temporary, &path)
+}
+
+/// The name of the audit that someone asked for since, if any.
+fn audit_asked(state: &Path) -> Option<String> {
+    let path = state.join(AUDIT_ASKED);
+    let name = RealFiles.read_whole(&path, 1024).ok()?;
+    // A name that cannot be removed would be answered each second.
+    RealFiles.remove_file(&path).ok()?;
+    String::from_utf8(name).ok()
+}
+
+/// Asks the shipper that runs on a state folder for an audit; the answer stands in [`AUDIT_FILE`], by this name.
+///
+/// # Errors
+/// What the file system said.
+pub fn ask_for_audit(state: &Path, name: &str) -> io::Result<()> {
+    outside::write_whole(&RealFiles, &state.join(AUDIT_ASKED), name.as_bytes())
+}
+
+/// Whether a shipper runs on a state folder.
+///
+/// # Errors
+/// What the file system said.
+pub fn is_running(state: &Path) -> io::Result<bool> {
+    match RealFiles.lock(&state.join("lock")) {
+        Ok(_released) => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// One line each; the same one again is counted, not said.

@@ -80,6 +80,8 @@ pub(crate) struct Stream {
     pub(crate) doubt: Option<Doubt>,
     /// Events behind the mark that are sent as dead, and why.
     pub(crate) condemned: BTreeMap<Offset, String>,
+    /// Bytes on disk that only this shipper keeps there.
+    pub(crate) held_bytes: u64,
 }
 
 impl Stream {
@@ -113,6 +115,7 @@ impl Stream {
             last_event: kept.last_event,
             doubt: None,
             condemned: BTreeMap::new(),
+            held_bytes: 0,
             kept,
         }
     }

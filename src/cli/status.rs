@@ -15,6 +15,16 @@ use std::time::Duration;
 #[command(after_help = "Example:\n  carbontrail status --json | jq '.files[] | {path, stream, behind_bytes}'\n\n\
     Ends with 0 when all is well, with 1 when something is behind or failing.")]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    place: Place,
+    /// One JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where a shipper keeps its state.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
     /// State folder of the shipper, or data folder of `up`.
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -24,9 +34,21 @@ pub(crate) struct Arguments {
     /// Configuration file that names the state folder.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// One JSON object.
-    #[arg(long)]
-    json: bool,
+}
+
+impl Place {
+    /// The state folder.
+    ///
+    /// # Errors
+    /// When the configuration file cannot be read.
+    pub(super) fn folder(&self) -> anyhow::Result<PathBuf> {
+        let settings = Settings::load(self.config.as_deref())?;
+        let given = self.state.clone().or_else(|| self.data.clone()).or_else(|| settings.path("ship", "state"));
+        let folder = given.unwrap_or_else(places::state_folder);
+        // `up` keeps the shipper's state inside its data folder; both names of it are understood.
+        let inside = folder.join(places::STATE_IN_DATA);
+        Ok(if rim::is_file(&inside.join(FILE_NAME)) { inside } else { folder })
+    }
 }
 
 /// Age from which a status counts as left behind by a shipper that ended.
@@ -40,7 +62,7 @@ const BEHIND_SECONDS_MAX: u64 = 30;
 /// # Errors
 /// When there is no status, or something is behind or failing.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let folder = folder(arguments)?;
+    let folder = arguments.place.folder()?;
     let mut status = read(&folder)?;
     let age = rim::age_of(status.taken_ns);
     if age > STALE_AFTER {
@@ -57,15 +79,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(trouble) => bail!("{trouble}"),
         None => Ok(()),
     }
-}
-
-fn folder(arguments: &Arguments) -> anyhow::Result<PathBuf> {
-    let settings = Settings::load(arguments.config.as_deref())?;
-    let given = arguments.state.clone().or_else(|| arguments.data.clone()).or_else(|| settings.path("ship", "state"));
-    let folder = given.unwrap_or_else(places::state_folder);
-    // `up` keeps the shipper's state inside its data folder; both names of it are understood.
-    let inside = folder.join(places::STATE_IN_DATA);
-    Ok(if rim::is_file(&inside.join(FILE_NAME)) { inside } else { folder })
 }
 
 const FILE_NAME: &str = "status.json";

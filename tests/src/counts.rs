@@ -112,6 +112,10 @@ pub enum Hit {
     ReplayAsked,
     /// A dead letter was replayed.
     Replayed,
+    /// The books of a stream were compared with the store's and with the events.
+    Audited,
+    /// The shipper had taken over a part of its books from the store.
+    BooksTakenOver,
     /// The store's data folder was removed.
     StoreWiped,
     /// The shipper's state folder was replaced by an older copy.
@@ -174,6 +178,8 @@ impl Hit {
         Hit::Dead,
         Hit::ReplayAsked,
         Hit::Replayed,
+        Hit::Audited,
+        Hit::BooksTakenOver,
         Hit::StoreWiped,
         Hit::ShipperStateOld,
     ];

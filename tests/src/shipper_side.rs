@@ -4,7 +4,7 @@ use crate::counts::{Counts, Hit};
 use crate::network::{Network, Sender};
 use crate::writer::LOGS;
 use outside::sim::{SimClock, SimDisk, SimFiles, SimFolder, SimRng};
-use shipper::{Letter, ShipperConfig, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside};
+use shipper::{Audit, Letter, ShipperConfig, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,8 @@ pub(crate) struct ShipperSide {
     pub(crate) process: u64,
     /// Agent and epoch of its last request.
     pub(crate) speaks_as: Option<(AgentId, Epoch)>,
+    /// The last audit.
+    pub(crate) audit: Option<Audit>,
     /// The state folder as it once was, and how many streams were open then.
     copy: Option<(SimFolder, usize)>,
     clock: SimClock,
@@ -40,7 +42,7 @@ fn config() -> ShipperConfig {
 
 impl ShipperSide {
     pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng) -> ShipperSide {
-        ShipperSide { disk, running: None, process: 0, speaks_as: None, copy: None, clock, rng }
+        ShipperSide { disk, running: None, process: 0, speaks_as: None, audit: None, copy: None, clock, rng }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -96,6 +98,7 @@ impl ShipperSide {
                     self.running = None;
                     return;
                 }
+                ShipperOutput::Audited(audit) => self.audit = Some(audit),
                 ShipperOutput::Watch(_) | ShipperOutput::WakeAt(_) | ShipperOutput::Notice(_) => {}
             }
         }

@@ -318,6 +318,7 @@ impl World {
     fn calm(&mut self) -> Result<(), String> {
         self.end_of_trouble();
         self.network.reliable = true;
+        let mut asked = 0;
         for round in 0..CALM_ROUNDS {
             // Files of the dead come back to life only by a start, which may take a few tries.
             if !self.shipper.is_up() {
@@ -340,15 +341,41 @@ impl World {
             if round == 250 && self.rng.one_in(2) {
                 self.shipper.ask_for_replay(&mut self.counts);
             }
-            if round > 300 && round % 16 == 0 && self.oracle.settled(&self.writer.generations) {
+            if self.shipper.audit.is_some() {
                 break;
             }
+            let settled = round > 300 && round % 16 == 0 && self.oracle.settled(&self.writer.generations);
+            if (settled || round == CALM_ROUNDS - 700) && asked == 0 || asked > 0 && round - asked > 600 {
+                // Everything is shipped; now the books of both sides are compared.
+                asked = round;
+                self.step_shipper(ShipperInput::Audit("end".to_owned()));
+            }
         }
+        self.check_audit()?;
         let cell = self.store.snapshot().ok_or("the store is down after the calm")?;
         self.oracle.check_dead(&self.shipper.letters(), &cell.get(), &self.writer.generations)?;
         self.oracle
             .check_complete(&cell.get(), &self.writer.generations, &mut self.counts)
             .map_err(|what| format!("{what}\n{}", self.shipper.describe()))
+    }
+
+    /// After all that happened the books of shipper and store, and the events themselves, add up for every stream.
+    fn check_audit(&mut self) -> Result<(), String> {
+        let audit = self
+            .shipper
+            .audit
+            .take()
+            .ok_or_else(|| format!("the audit never came to an end: {}", self.shipper.describe()))?;
+        for stream in audit.streams {
+            self.counts.hit(Hit::Audited);
+            if !stream.own_sum {
+                self.counts.hit(Hit::BooksTakenOver);
+            }
+            if !stream.faults.is_empty() {
+                return Err(format!("the books do not add up: {stream:#?}\n{}", self.shipper.describe()));
+            }
+        }
+        Ok(())
     }
 
     fn collect_faults(&mut self) {

@@ -75,6 +75,8 @@ impl ShipperCore {
                 }
                 (Part::Gone(id), Verdict::Gone) => self.forget_file(id),
                 (Part::Replay(id, offset), Verdict::Replay { .. }) => self.replayed(id, offset),
+                (Part::Audit, verdict @ (Verdict::Ledger(_) | Verdict::Proof(_))) => self.audit_answered(verdict),
+                (Part::Audit, _) => self.audit_failed(),
                 (part, Verdict::Refused(refusal)) => self.refused(Some(part), refusal),
                 (part, _) => self.reopen(part.stream()),
             }
@@ -351,6 +353,9 @@ impl ShipperCore {
 
     /// The request is as good as never sent: what it held is read again when its turn comes.
     fn undo(&mut self, sent: &Sent) {
+        if sent.parts.iter().any(|part| matches!(part, Part::Audit)) {
+            self.audit_failed();
+        }
         for part in &sent.parts {
             let Some(stream) = part.stream().and_then(|id| self.streams.get_mut(&id)) else { continue };
             match part {
@@ -361,7 +366,7 @@ impl ShipperCore {
                     stream.go_back_to_mark();
                 }
                 Part::Provisional(..) => stream.shown = None,
-                Part::Gone(_) | Part::Replay(..) => {}
+                Part::Gone(_) | Part::Replay(..) | Part::Audit => {}
             }
         }
     }

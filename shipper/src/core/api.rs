@@ -1,5 +1,6 @@
 //! What goes into a shipper's core and what comes out.
 
+use crate::audit::Audit;
 use outside::{Clock, Files, Rng};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +39,8 @@ pub enum ShipperInput {
         /// How.
         result: Result<Answer, SendError>,
     },
+    /// Compare all books with the indexer's; the name comes back with the result.
+    Audit(String),
     /// Close what is open, ship it, and end.
     Shutdown,
 }
@@ -58,6 +61,8 @@ pub enum ShipperOutput {
     WakeAt(Duration),
     /// Tell people.
     Notice(Notice),
+    /// An audit that was asked for is finished.
+    Audited(Audit),
     /// Stop; nothing more will come.
     Exit(ExitReason),
 }

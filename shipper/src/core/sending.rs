@@ -27,12 +27,13 @@ pub(super) enum Part {
     Provisional(StreamId, Offset, u32),
     Gone(StreamId),
     Replay(StreamId, Offset),
+    Audit,
 }
 
 impl Part {
     pub(super) fn stream(self) -> Option<StreamId> {
         match self {
-            Part::Hello => None,
+            Part::Hello | Part::Audit => None,
             Part::Open(id) | Part::Ranges(id) | Part::Provisional(id, ..) | Part::Gone(id) | Part::Replay(id, _) => {
                 Some(id)
             }
@@ -143,6 +144,7 @@ impl ShipperCore {
                 self.send(load, backfill);
             }
         }
+        self.audit_due();
         if self.link.in_flight.is_empty() && self.now >= self.link.next_ask(&self.config.timing) {
             self.ask();
         }
@@ -171,7 +173,7 @@ impl ShipperCore {
         self.send(load, false);
     }
 
-    fn send(&mut self, load: Load, backfill: bool) {
+    pub(super) fn send(&mut self, load: Load, backfill: bool) {
         let ticket = Ticket(self.link.next_ticket);
         self.link.next_ticket += 1;
         self.link.last_sent = self.now;

@@ -76,6 +76,7 @@ impl ShipperCore {
             journal: Journal::default(),
             dead,
             next_letters: now,
+            audit: None,
             streams: BTreeMap::new(),
             by_file: HashMap::new(),
             by_path: HashMap::new(),

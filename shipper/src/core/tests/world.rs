@@ -218,6 +218,7 @@ pub(super) struct World {
     pub(super) requests: VecDeque<(Ticket, Request)>,
     pub(super) exit: Option<ExitReason>,
     pub(super) notices: Vec<String>,
+    pub(super) audit: Option<crate::Audit>,
     pub(super) wake: Duration,
     /// Steps taken: a shipper at rest takes few.
     pub(super) steps: u32,
@@ -270,6 +271,7 @@ impl World {
             requests: VecDeque::new(),
             exit: None,
             notices: Vec::new(),
+            audit: None,
             wake: Duration::ZERO,
             steps: 0,
         }
@@ -322,6 +324,7 @@ impl World {
                     self.core = None;
                 }
                 ShipperOutput::Watch(_) => {}
+                ShipperOutput::Audited(audit) => self.audit = Some(audit),
             }
         }
         self
