@@ -89,6 +89,18 @@ pub(crate) fn host_id(host_name: &str) -> String {
     if id.trim().is_empty() { host_name.to_owned() } else { id.trim().to_owned() }
 }
 
+/// Name of the user this runs as; the number where it has none.
+pub(crate) fn user_name() -> String {
+    let id = rustix::process::geteuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let of = |line: &str| {
+        let mut parts = line.split(':');
+        let name = parts.next()?;
+        (parts.nth(1)? == id).then(|| name.to_owned())
+    };
+    users.lines().find_map(of).unwrap_or(id)
+}
+
 /// The host's time zone.
 pub(crate) fn host_zone() -> String {
     jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned()

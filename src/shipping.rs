@@ -59,6 +59,7 @@ pub(crate) fn config(settings: &Settings, flags: &Flags) -> anyhow::Result<Shipp
         since: flags.since.or_else(|| settings.duration("ship", "since")).unwrap_or(defaults.since),
         host_id: settings.text("ship", "host_id").unwrap_or_else(|| rim::host_id(&host_name)),
         host_name,
+        user: rim::user_name(),
         zone,
         host_zone: Zone { name: rim::host_zone(), source: ZoneSource::Host },
         product: settings.text("ship", "product"),

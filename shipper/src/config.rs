@@ -20,6 +20,8 @@ pub struct ShipperConfig {
     pub host_id: String,
     /// `host.name`
     pub host_name: String,
+    /// User that it runs as, for the commands that cure a lack of rights.
+    pub user: String,
     /// Zone of local times, fixed by configuration.
     pub zone: Option<Zone>,
     /// The host's own zone, used when nothing better is known.
@@ -56,6 +58,7 @@ impl Default for ShipperConfig {
             since: Duration::from_secs(7 * 86_400),
             host_id: String::new(),
             host_name: String::new(),
+            user: "carbontrail".to_owned(),
             zone: None,
             host_zone: Zone { name: "UTC".to_owned(), source: parsers::ZoneSource::Host },
             product: None,
@@ -101,6 +104,12 @@ pub struct Limits {
     pub state_bytes_min: u64,
     /// Files kept open although everything in them is acknowledged.
     pub idle_files_open_max: usize,
+    /// Bytes of removed files that are kept on disk because they are not shipped.
+    pub held_bytes_max: u64,
+    /// The same, in percent of their file system.
+    pub held_percent_max: u64,
+    /// With less of the file system free, in percent, they are given up.
+    pub free_percent_min: u64,
     /// Bytes of dead letters on disk (protocol rule 22).
     pub dead_bytes_max: u64,
     /// Depth of sub-folders followed below a folder.
@@ -119,6 +128,9 @@ impl Default for Limits {
             provisional_bytes_max: 64 << 10,
             state_bytes_min: 256 << 10,
             idle_files_open_max: 512,
+            held_bytes_max: 2 << 30,
+            held_percent_max: 5,
+            free_percent_min: 5,
             dead_bytes_max: 256 << 20,
             folder_depth_max: 4,
         }
@@ -148,6 +160,8 @@ pub struct Timing {
     pub shutdown_grace: Duration,
     /// A notice of progress is given this often while older files are being shipped.
     pub progress_interval: Duration,
+    /// What is kept of rotated and removed files is looked at this often.
+    pub hold_interval: Duration,
     /// While there are dead letters their folder is looked at this often: a replay may be asked for.
     pub letters_interval: Duration,
     /// Finished streams are remembered so long (longest retention; protocol rule 28).
@@ -167,6 +181,7 @@ impl Default for Timing {
             retry_max: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),
             progress_interval: Duration::from_secs(10),
+            hold_interval: Duration::from_secs(1),
             letters_interval: Duration::from_secs(1),
             remember: Duration::from_secs(400 * 86_400),
         }

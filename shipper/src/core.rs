@@ -13,6 +13,7 @@ mod api;
 mod audit;
 mod cuts;
 mod formats;
+mod hold;
 mod letters;
 mod reading;
 mod report;
@@ -50,6 +51,7 @@ pub struct ShipperCore {
     journal: state::Journal,
     dead: DeadLetters,
     next_letters: Duration,
+    holding: hold::Holding,
     audit: Option<audit::Run>,
     streams: BTreeMap<StreamId, Stream>,
     /// Which stream a file holds now.
@@ -119,6 +121,7 @@ impl ShipperCore {
         self.cut_due();
         self.commit_due();
         self.letters_due();
+        self.hold_due();
         self.pump();
         self.rest();
         self.tell_progress();
@@ -189,7 +192,7 @@ impl ShipperCore {
         if self.link.epoch.is_none() && self.link.in_flight.is_empty() {
             wake = wake.min(self.link.retry_at);
         }
-        wake = wake.min(self.wake_of_audit());
+        wake = wake.min(self.wake_of_audit()).min(self.wake_of_holding());
         if self.dead.size().0 > 0 {
             wake = wake.min(self.next_letters);
         }

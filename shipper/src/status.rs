@@ -18,6 +18,12 @@ pub struct Status {
     pub state_unwritable: bool,
     /// Older files still to ship, when there are any.
     pub progress: Option<Progress>,
+    /// Bytes of removed files that are kept on disk because they are not shipped.
+    #[serde(default)]
+    pub held_bytes: u64,
+    /// Bytes declared lost, of all streams, those included that are gone.
+    #[serde(default)]
+    pub lost_bytes: u64,
     /// Dead letters: events that the indexer refused, kept here.
     #[serde(default)]
     pub dead_letters: u64,
@@ -82,6 +88,9 @@ pub struct FileStatus {
     /// Bytes declared lost.
     #[serde(default)]
     pub lost_bytes: u64,
+    /// Bytes of it on disk that no name in a log folder has any more: kept for this shipper alone.
+    #[serde(default)]
+    pub held_bytes: u64,
     /// What keeps it from being shipped, in one sentence.
     pub last_error: Option<String>,
 }

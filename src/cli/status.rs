@@ -134,6 +134,9 @@ fn show(status: &Status, age: Duration, out: &mut Out) -> anyhow::Result<()> {
         for (what, bytes) in other {
             out.line(&format!("{:18}{} {what}", "", show_size(bytes)))?;
         }
+        if file.held_bytes > 0 {
+            out.line(&format!("{:18}removed; {} kept on disk until shipped", "", show_size(file.held_bytes)))?;
+        }
         if let Some(error) = &file.last_error {
             out.line(&format!("{:18}{error}", ""))?;
         }

@@ -112,6 +112,10 @@ pub enum Hit {
     ReplayAsked,
     /// A dead letter was replayed.
     Replayed,
+    /// The shipper was killed with rotated files pinned.
+    ShipperKilledWithPins,
+    /// Bytes of removed files were given up.
+    GivenUp,
     /// The books of a stream were compared with the store's and with the events.
     Audited,
     /// The shipper had taken over a part of its books from the store.
@@ -178,6 +182,8 @@ impl Hit {
         Hit::Dead,
         Hit::ReplayAsked,
         Hit::Replayed,
+        Hit::ShipperKilledWithPins,
+        Hit::GivenUp,
         Hit::Audited,
         Hit::BooksTakenOver,
         Hit::StoreWiped,

@@ -3,6 +3,7 @@
 use crate::counts::{Counts, Hit};
 use crate::network::{Network, Sender};
 use crate::writer::LOGS;
+use outside::Files;
 use outside::sim::{SimClock, SimDisk, SimFiles, SimFolder, SimRng};
 use shipper::{Audit, Letter, ShipperConfig, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside};
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ fn config() -> ShipperConfig {
     config.limits.batch_bytes_max = 2048;
     config.limits.step_bytes_max = 4096;
     config.limits.state_bytes_min = 4096;
+    config.limits.held_bytes_max = 1000;
     config.timing.scan_interval = Duration::from_secs(10);
     config
 }
@@ -99,6 +101,7 @@ impl ShipperSide {
                     return;
                 }
                 ShipperOutput::Audited(audit) => self.audit = Some(audit),
+                ShipperOutput::Notice(notice) if notice.text.starts_with("given up") => counts.hit(Hit::GivenUp),
                 ShipperOutput::Watch(_) | ShipperOutput::WakeAt(_) | ShipperOutput::Notice(_) => {}
             }
         }
@@ -154,6 +157,9 @@ impl ShipperSide {
     }
 
     fn bury(&mut self, network: &mut Network, counts: &mut Counts) {
+        if self.disk.process().list(&Path::new(STATE).join("spool")).is_ok_and(|names| !names.is_empty()) {
+            counts.hit(Hit::ShipperKilledWithPins);
+        }
         if network.in_flight(self.process) {
             counts.hit(Hit::ShipperKilledInFlight);
         }

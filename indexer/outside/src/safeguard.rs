@@ -30,6 +30,8 @@ pub enum Safeguard {
     LetterBeforeDead,
     /// A dead letter goes only after the indexer took its replay (protocol rule 23).
     LetterUntilReplayed,
+    /// A loss is journaled before anything is released (protocol rule 30).
+    LossJournaled,
     /// A memory block and its segment change places in one swap (protocol rule 39).
     HandOverAtomic,
     /// Segments that were merged are removed after the manifest without them is durable (protocol rule 33).

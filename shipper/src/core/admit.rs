@@ -1,5 +1,6 @@
 //! New streams: files seen first, and new generations of files that were truncated or rewritten.
 
+use super::report::cure;
 use super::scan::{Found, group};
 use super::{Importance, ShipperCore};
 use crate::identity::{has_first_line, name_of, read_first, stream_id};
@@ -86,7 +87,8 @@ impl ShipperCore {
     }
 
     fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
-        let reason = format!("failed to read `{}`: {error}", path.display());
+        let cure = cure(&self.config.user, path, error);
+        let reason = format!("failed to read `{}`: {error}{cure}", path.display());
         let known = path.parent().and_then(|f| self.folders.get(f)).and_then(|f| f.waiting.get(path));
         if known.is_none_or(|r| r.as_ref() != Some(&reason)) && self.report.first_time(&reason) {
             self.notice(Importance::Warn, format!("{reason}; it is tried again with each scan"));

@@ -1,5 +1,6 @@
 //! Reading: from files into batches, live files first, within the bounds of memory.
 
+use super::report::cure;
 use super::{Importance, ShipperCore};
 use crate::batch::{Batch, Course, Wiring};
 use crate::kept::{Head, Loss, Phase};
@@ -209,7 +210,7 @@ impl ShipperCore {
             self.scans.want(path.parent().unwrap_or(Path::new(".")));
             return;
         }
-        let text = format!("failed to read `{}`: {error}", path.display());
+        let text = format!("failed to read `{}`: {error}{}", path.display(), cure(&self.config.user, &path, error));
         let first = stream.error.as_ref() != Some(&text);
         stream.error = Some(text.clone());
         if first {

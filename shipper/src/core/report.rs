@@ -5,6 +5,8 @@ use crate::kept::Phase;
 use crate::status::{FileStatus, Progress, Status};
 use crate::stream::Stream;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
 use std::time::Duration;
 use wire::StreamId;
 
@@ -48,6 +50,18 @@ impl Report {
     }
 }
 
+/// What cures an error of reading a file, for people; empty where it cures itself.
+pub(super) fn cure(user: &str, path: &Path, error: &io::Error) -> String {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return String::new();
+    }
+    let folder = path.parent().unwrap_or(Path::new("/")).display();
+    format!(
+        "; to allow it: setfacl -m u:{user}:r '{}' (and for the files to come: setfacl -d -m u:{user}:r '{folder}')",
+        path.display()
+    )
+}
+
 impl ShipperCore {
     /// How things stand.
     pub fn status(&self) -> Status {
@@ -70,6 +84,8 @@ impl ShipperCore {
             last_error: self.link.error.clone().or(folder_error),
             state_unwritable: self.journal.failed,
             progress: self.progress(),
+            held_bytes: self.holding.bytes,
+            lost_bytes: self.streams.values().map(|s| s.kept.other.lost).sum(),
             dead_letters: self.dead.size().0 as u64,
             files,
             redacted: self.report.redacted.clone(),
@@ -127,6 +143,7 @@ impl ShipperCore {
             dead_bytes: stream.kept.other.dead,
             excluded_bytes: stream.kept.other.excluded,
             lost_bytes: stream.kept.other.lost,
+            held_bytes: stream.held_bytes,
             behind_seconds: since.map_or(0, |s| self.now.saturating_sub(s).as_secs()),
             last_error: stream.error.clone(),
         }

@@ -1,6 +1,6 @@
 //! Opening the state folder, and writing to it.
 
-use super::{Importance, OpenError, ShipperCore, ShipperOutside, scan, sending::LinkState};
+use super::{Importance, OpenError, ShipperCore, ShipperOutside, hold, scan, sending::LinkState};
 use crate::config::ShipperConfig;
 use crate::dead::{self, DeadLetters};
 use crate::identity::stream_id;
@@ -76,6 +76,7 @@ impl ShipperCore {
             journal: Journal::default(),
             dead,
             next_letters: now,
+            holding: hold::Holding::default(),
             audit: None,
             streams: BTreeMap::new(),
             by_file: HashMap::new(),
@@ -121,6 +122,7 @@ impl ShipperCore {
                 self.active.insert(id);
             }
         }
+        self.take_up_pins()?;
         if self.scans.first_start {
             // The agent's id must be durable before anything is said in its name.
             self.slots.begin(&snapshot(&self.agent, &self.outside, &self.streams))?;

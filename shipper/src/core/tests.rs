@@ -4,4 +4,5 @@
 mod delivery;
 mod exactly_once;
 mod following;
+mod holding;
 mod world;

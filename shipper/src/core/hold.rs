@@ -1,0 +1,233 @@
+//! Keeping bytes that are not shipped yet while their files are rotated away and removed, and how much of it.
+//!
+//! The file is the buffer. A file with bytes that are not settled is kept open, so that removing it does not take them;
+//! a rotated one is also pinned by a hard link in the state folder, where that is on the same file system, so that even
+//! a restart finds it. Both keep disk space from the host's own service. All that only this shipper keeps is bounded, by
+//! a number of bytes and by a part of the file system, and given up, oldest first, when little is free. What is given up
+//! is journaled as lost, with its range, before it is let go (protocol rule 30).
+
+use super::{Importance, ShipperCore};
+use crate::kept::{Loss, Phase};
+use crate::stream::{Naming, Stream};
+use outside::{OpenMode, Safeguard, Space};
+use parsers::Offset;
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wire::StreamId;
+
+/// Folder of the pins inside the state folder.
+const FOLDER: &str = "spool";
+/// Handles kept for files that are not being read.
+const HANDLES_MAX: usize = 512;
+
+/// What is kept, and when it is looked at next.
+#[derive(Debug, Default)]
+pub(super) struct Holding {
+    next: Duration,
+    pinned: BTreeSet<StreamId>,
+    /// Log folders from which no link can be made into the state folder.
+    unlinkable: BTreeSet<PathBuf>,
+    /// Bytes that only this shipper keeps on disk.
+    pub(super) bytes: u64,
+}
+
+fn pin_of(state: &Path, id: StreamId) -> PathBuf {
+    state.join(FOLDER).join(format!("{id}"))
+}
+
+/// Nothing of it may be lost yet.
+fn is_owed(stream: &Stream) -> bool {
+    stream.kept.phase == Phase::Following && stream.behind() > 0 && stream.kept.losses.is_empty()
+}
+
+impl ShipperCore {
+    /// Takes up what a start finds pinned.
+    pub(super) fn take_up_pins(&mut self) -> io::Result<()> {
+        let folder = self.state_folder.join(FOLDER);
+        let names = match self.outside.files.list(&folder) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for name in names {
+            let id = u64::from_str_radix(&name.to_string_lossy(), 16).ok().map(StreamId);
+            let stream = id.and_then(|id| self.streams.get_mut(&id)).filter(|s| s.kept.phase == Phase::Following);
+            let path = folder.join(&name);
+            let file = stream.is_some().then(|| self.outside.files.open(&path, OpenMode::Read)).transpose()?;
+            match (stream, file) {
+                (Some(stream), Some(file)) if file.metadata()?.id == stream.kept.file => {
+                    stream.held = Some(file);
+                    self.holding.pinned.insert(stream.kept.id);
+                    self.active.insert(stream.kept.id);
+                }
+                _ => self.outside.files.remove_file(&path)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens, pins and lets go what is due, and keeps all of it within its bounds.
+    pub(super) fn hold_due(&mut self) {
+        if self.now < self.holding.next {
+            return;
+        }
+        self.holding.next = self.now + self.config.timing.hold_interval;
+        self.open_what_is_owed();
+        self.pin_what_is_owed();
+        self.unpin();
+        self.measure();
+        self.keep_within_bounds();
+    }
+
+    /// When holding needs a step: never while nothing is owed.
+    pub(super) fn wake_of_holding(&self) -> Duration {
+        let owed = self.holding.bytes > 0
+            || !self.holding.pinned.is_empty()
+            || self.active.iter().filter_map(|id| self.streams.get(id)).any(|s| is_owed(s) && !s.is_held_open());
+        if owed { self.holding.next } else { Duration::MAX }
+    }
+
+    fn open_what_is_owed(&mut self) {
+        let open = self.streams.values().filter(|s| s.is_held_open()).count();
+        let owed = self.active.iter().filter_map(|id| self.streams.get(id));
+        let owed: Vec<(StreamId, PathBuf)> = owed
+            .filter(|s| is_owed(s) && !s.is_held_open() && s.naming != Naming::Nameless)
+            .map(|s| (s.kept.id, s.kept.path.clone()))
+            .take(HANDLES_MAX.saturating_sub(open))
+            .collect();
+        for (id, path) in owed {
+            // What cannot be opened now is told when it is read.
+            let Ok(file) = self.outside.files.open(&path, OpenMode::Read) else { continue };
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
+            if file.metadata().is_ok_and(|facts| facts.id == stream.kept.file) {
+                stream.held = Some(file);
+            }
+        }
+    }
+
+    fn pin_what_is_owed(&mut self) {
+        let owed = self.active.iter().filter_map(|id| self.streams.get(id));
+        let owed: Vec<(StreamId, PathBuf)> = owed
+            .filter(|s| is_owed(s) && s.naming == Naming::Rotated && !self.holding.pinned.contains(&s.kept.id))
+            .filter(|s| s.kept.path.parent().is_some_and(|folder| !self.holding.unlinkable.contains(folder)))
+            .map(|s| (s.kept.id, s.kept.path.clone()))
+            .collect();
+        if owed.is_empty() {
+            return;
+        }
+        for (id, path) in &owed {
+            if let Err(error) = self.pin(*id, path) {
+                let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+                if error.kind() == io::ErrorKind::NotFound {
+                    continue; // rotated on: the next look knows its name
+                }
+                // Another file system, or files of another user: open handles have to do.
+                self.holding.unlinkable.insert(folder);
+            }
+        }
+        // After a power cut a pin may be missing; then it is as without one.
+        let _synced = self.outside.files.sync_folder(&self.state_folder.join(FOLDER));
+    }
+
+    fn pin(&mut self, id: StreamId, path: &Path) -> io::Result<()> {
+        let files = &self.outside.files;
+        let pin = pin_of(&self.state_folder, id);
+        files.create_folder_all(&self.state_folder.join(FOLDER))?;
+        files.hard_link(path, &pin)?;
+        let file = self.streams.get(&id).map(|s| s.kept.file);
+        if files.metadata(&pin).map(|facts| facts.id).ok() != file {
+            // The name stands for another file by now.
+            return files.remove_file(&pin);
+        }
+        self.holding.pinned.insert(id);
+        Ok(())
+    }
+
+    /// Pins of streams that owe nothing any more.
+    fn unpin(&mut self) {
+        let pinned = std::mem::take(&mut self.holding.pinned);
+        for id in pinned {
+            let owed = self.streams.get(&id).is_some_and(is_owed);
+            let pin = pin_of(&self.state_folder, id);
+            if owed || self.outside.files.remove_file(&pin).is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
+                self.holding.pinned.insert(id);
+            }
+        }
+    }
+
+    /// What stands on disk for this shipper alone.
+    fn measure(&mut self) {
+        self.holding.bytes = 0;
+        for stream in self.streams.values_mut() {
+            let pins = u64::from(self.holding.pinned.contains(&stream.kept.id));
+            let facts = stream.held_metadata().and_then(Result::ok);
+            stream.held_bytes = facts.filter(|facts| facts.links <= pins).map_or(0, |facts| facts.size);
+            self.holding.bytes += stream.held_bytes;
+        }
+    }
+
+    fn keep_within_bounds(&mut self) {
+        if self.holding.bytes == 0 {
+            return;
+        }
+        let limits = self.config.limits;
+        let space = |s: &Stream| self.outside.files.space(s.kept.path.parent().unwrap_or(Path::new("/"))).ok();
+        let mut held: Vec<(i64, StreamId, u64, Option<Space>)> = self
+            .streams
+            .values()
+            .filter(|s| s.held_bytes > 0)
+            .map(|s| (s.modified_ns, s.kept.id, s.held_bytes, space(s)))
+            .collect();
+        held.sort_by_key(|(modified, id, ..)| (*modified, *id));
+        let (mut bytes, mut freed) = (self.holding.bytes, 0);
+        for (_, id, size, space) in held {
+            let part = space.map_or(u64::MAX, |s| s.total / 100 * limits.held_percent_max);
+            let least = space.map_or(0, |s| s.total / 100 * limits.free_percent_min);
+            let free = space.map_or(u64::MAX, |s| s.free).saturating_add(freed);
+            let reason = if bytes > limits.held_bytes_max.min(part) {
+                "given up: removed files that are not shipped may keep no more disk space than this"
+            } else if free < least {
+                "given up: the disk is almost full"
+            } else {
+                return;
+            };
+            if self.give_up(id, reason) {
+                bytes = bytes.saturating_sub(size);
+                freed += size;
+            }
+        }
+    }
+
+    /// Declares the rest of a removed file lost and lets it go; `false` while that must wait.
+    fn give_up(&mut self, id: StreamId, reason: &str) -> bool {
+        let Some(stream) = self.streams.get(&id).filter(|s| s.busy.is_none() && s.kept.phase == Phase::Following)
+        else {
+            return false;
+        };
+        let (from, to) = (stream.kept.mark, Offset(stream.size.max(stream.read_to().0)));
+        if Safeguard::LossJournaled.holds() {
+            if stream.kept.losses.is_empty() && from < to {
+                self.declare(id, Loss { from, to: Some(to), reason: reason.to_owned() });
+            }
+            if !self.sync_state() {
+                return false;
+            }
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        stream.go_back_to_mark();
+        stream.let_go();
+        stream.kept.phase = Phase::Detached;
+        stream.naming = Naming::Nameless;
+        stream.held_bytes = 0;
+        if self.by_file.get(&stream.kept.file) == Some(&id) {
+            self.by_file.remove(&stream.kept.file);
+        }
+        self.active.insert(id);
+        self.journal_stream(id);
+        self.unpin();
+        self.notice(Importance::Error, format!("{reason}; a shorter outage, or more disk, would have kept it"));
+        true
+    }
+}
