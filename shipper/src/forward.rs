@@ -57,9 +57,56 @@ pub enum ForwardError {
     /// The address is none.
     #[error("`{0}` is not the address of an indexer; write it as https://HOST:PORT")]
     Address(String),
+    /// A certificate, key or proxy that cannot be used.
+    #[error("{what} cannot be used: {why}")]
+    Setting {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
     /// The HTTP client or its threads could not be made.
     #[error("failed to set up the way to the indexer: {0}")]
     Setup(String),
+}
+
+/// How the indexer is reached, besides its address.
+#[derive(Clone, Default)]
+pub struct Way {
+    /// Certificates of authorities to trust besides the host's own, PEM.
+    pub authorities: Option<Vec<u8>>,
+    /// Certificate and key that this shipper shows (mutual TLS), PEM, one after the other.
+    pub identity: Option<Vec<u8>>,
+    /// HTTP proxy on the way; else what the environment says.
+    pub proxy: Option<String>,
+}
+
+impl fmt::Debug for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Way").field("identity", &self.identity.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl Way {
+    fn apply(&self, mut client: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, ForwardError> {
+        let wrong = |what| move |error: reqwest::Error| ForwardError::Setting { what, why: chain(&error) };
+        if let Some(pem) = &self.authorities {
+            let what = "the file of authorities (`ca_file`)";
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(wrong(what))?;
+            if certificates.is_empty() {
+                return Err(ForwardError::Setting { what, why: "it holds no certificate in PEM".to_owned() });
+            }
+            client = client.tls_certs_merge(certificates);
+        }
+        if let Some(pem) = &self.identity {
+            let what = "the client certificate or its key (`client_cert`, `client_key`)";
+            client = client.identity(reqwest::Identity::from_pem(pem).map_err(wrong(what))?);
+        }
+        if let Some(proxy) = &self.proxy {
+            client = client.proxy(reqwest::Proxy::all(proxy).map_err(wrong("the proxy (`proxy`)"))?);
+        }
+        Ok(client)
+    }
 }
 
 /// Sends to `POST {to}/v1/batches`.
@@ -96,12 +143,21 @@ impl HttpForward {
     /// # Errors
     /// See [`ForwardError`].
     pub fn new(to: &str, token: Option<String>) -> Result<HttpForward, ForwardError> {
+        HttpForward::by(to, token, &Way::default())
+    }
+
+    /// As [`HttpForward::new`], by a way of its own.
+    ///
+    /// # Errors
+    /// See [`ForwardError`].
+    pub fn by(to: &str, token: Option<String>, way: &Way) -> Result<HttpForward, ForwardError> {
         let address = format!("{}/v1/batches", to.trim_end_matches('/'));
         let address = reqwest::Url::parse(&address).map_err(|_| ForwardError::Address(to.to_owned()))?;
         if !matches!(address.scheme(), "http" | "https") || address.host_str().is_none() {
             return Err(ForwardError::Address(to.to_owned()));
         }
-        let client = reqwest::Client::builder()
+        let client = way
+            .apply(reqwest::Client::builder())?
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -238,6 +294,13 @@ mod tests {
     fn addresses_are_checked_and_tokens_not_shown() {
         assert!(HttpForward::new("localhost:7600", None).is_err());
         assert!(HttpForward::new("ftp://x", None).is_err());
+        let bad = |way: Way| HttpForward::by("https://x", None, &way).unwrap_err().to_string();
+        assert!(bad(Way { authorities: Some(b"none".to_vec()), ..Way::default() }).contains("ca_file"));
+        assert!(bad(Way { identity: Some(b"none".to_vec()), ..Way::default() }).contains("client_cert"));
+        assert!(bad(Way { proxy: Some("::".to_owned()), ..Way::default() }).contains("proxy"));
+        assert!(
+            HttpForward::by("http://x", None, &Way { proxy: Some("http://p:3128".into()), ..Way::default() }).is_ok()
+        );
         let forward = HttpForward::new("http://127.0.0.1:1/", Some("secret".to_owned())).unwrap();
         assert_eq!(forward.address.as_str(), "http://127.0.0.1:1/v1/batches");
         assert!(!format!("{forward:?}").contains("secret"));

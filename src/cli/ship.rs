@@ -4,7 +4,7 @@ use crate::config::{Settings, places};
 use crate::rim;
 use crate::shipping::{self, Flags};
 use anyhow::{Context as _, bail};
-use shipper::{ExitReason, HttpForward, Running};
+use shipper::{ExitReason, HttpForward, Running, Way};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,11 +59,28 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let text = rim::read_text(&path).with_context(|| format!("failed to read token file `{}`", path.display()))?;
         anyhow::Ok(text.trim().to_owned())
     });
-    let forward = HttpForward::new(&to, token.transpose()?)?;
+    let forward = HttpForward::by(&to, token.transpose()?, &way(&settings)?)?;
     let state = arguments.state.clone().or_else(|| settings.path("ship", "state"));
     super::telemetry::start();
     let running = shipper::start(&state.unwrap_or_else(places::state_folder), config, Arc::new(forward))?;
     super::runtime()?.block_on(until_end(running))
+}
+
+/// Certificates and proxy.
+fn way(settings: &Settings) -> anyhow::Result<Way> {
+    let pem = |key: &'static str| {
+        let read = |path: PathBuf| {
+            rim::read_text(&path).with_context(|| format!("failed to read `{key}`, `{}`", path.display()))
+        };
+        settings.path("ship", key).map(read).transpose()
+    };
+    let (certificate, key) = (pem("client_cert")?, pem("client_key")?);
+    if certificate.is_none() && key.is_some() {
+        bail!("`client_key` is set and `client_cert` is not; set both in [ship]");
+    }
+    let identity = certificate.map(|text| format!("{text}\n{}", key.unwrap_or_default()).into_bytes());
+    let authorities = pem("ca_file")?.map(String::into_bytes);
+    Ok(Way { authorities, identity, proxy: settings.text("ship", "proxy") })
 }
 
 /// Waits for the shipper's end, and asks for it when SIGINT or SIGTERM do.

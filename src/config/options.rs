@@ -117,6 +117,13 @@ pub(crate) const ALL: &[OptionSpec] = &[
     option("ship", "token_file", Kind::Path, "File that holds the agent token, one line.")
         .unset("no token: only a loopback indexer takes events without one")
         .flag("--token-file"),
+    option("ship", "ca_file", Kind::Path, "File with certificates (PEM) of authorities trusted besides the host's own, for an indexer behind https.")
+        .unset("the host's own authorities"),
+    option("ship", "client_cert", Kind::Path, "File with the certificate (PEM, with its chain) that the shipper shows: mutual TLS.")
+        .unset("none is shown"),
+    option("ship", "client_key", Kind::Path, "File with the key (PEM) of `client_cert`.").unset("looked for in `client_cert`"),
+    option("ship", "proxy", Kind::Url, "HTTP proxy on the way to the indexer.")
+        .unset("`HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` of the environment"),
     option("ship", "state", Kind::Path, "Folder of the shipper's own state: agent id, checkpoints, journal, dead letters.")
         .unset("`/var/lib/carbontrail/ship` for root, else `$XDG_STATE_HOME/carbontrail/ship`")
         .flag("--state"),
