@@ -17,6 +17,6 @@ lint:
 bench:
 	@WRITE='$(WRITE)' BYTES='$(or $(BYTES),1GiB)' exec scripts/bench
 
-# The simulation at length: a million runs.
+# Fuzzing for 20 min a target, and the simulation at length: a million runs.
 soak:
 	@RUNS='$(or $(RUNS),1000000)' exec scripts/soak

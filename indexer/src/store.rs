@@ -3,6 +3,8 @@
 
 pub mod core;
 pub mod embedded;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod manifest;
 mod marks;
 mod memory;
