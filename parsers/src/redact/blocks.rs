@@ -192,9 +192,11 @@ pub(super) fn next(
 fn next_key(text: Text<'_>, from: usize, rules: &Rules, found: &mut Vec<Found>) -> Option<Begin> {
     let bytes = text.bytes;
     let mut at = from;
-    // A cut may have taken some of the dashes.
-    let rest = if text.from_inside && from == 0 { bytes.iter().take(4).take_while(|b| **b == b'-').count() } else { 0 };
-    let rest = (rest > 0 && bytes[rest..].starts_with(b"BEGIN")).then_some(rest + 5);
+    // A cut may have taken some of the dashes, two cuts all of them.
+    let is_rest = text.from_inside && from == 0;
+    let dashes = if is_rest { bytes.iter().take(4).take_while(|b| **b == b'-').count() } else { 0 };
+    let word = &bytes[dashes..];
+    let rest = (is_rest && word.starts_with(b"BEGIN")).then_some(dashes + 5);
     while let Some(i) = rest.filter(|_| at == 0).map(|_| 0).or_else(|| rules.finders.begin.find(&bytes[at..])) {
         let from = at + i;
         let to = text.line_end(from);
@@ -221,7 +223,16 @@ fn next_key(text: Text<'_>, from: usize, rules: &Rules, found: &mut Vec<Found>) 
     if from >= bytes.len() {
         return None;
     }
-    // The first line of a key may be cut in two.
+    // The first line of a key may be cut in two, or in three.
+    if is_rest && text.is_open() && !word.is_empty() && b"BEGIN".starts_with(word) {
+        return Some(begin(
+            text,
+            0,
+            bytes.len(),
+            Class::PrivateKey,
+            OpenBlock { kind: Kind::PrivateKey, left: KEY_BYTES_MAX },
+        ));
+    }
     let dashes = bytes.len() - bytes.iter().rev().take(BEGIN.len() - 1).count();
     let cut = (dashes.max(from)..bytes.len()).find(|i| BEGIN.starts_with(&bytes[*i..]) && bytes.len() - i >= 5);
     let cut = cut.filter(|_| text.is_open())?;
