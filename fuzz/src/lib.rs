@@ -8,8 +8,11 @@ mod decoders;
 mod formats;
 mod framing;
 
+/// Takes any bytes; panics when something does not hold.
+pub type Target = fn(&[u8]);
+
 /// Every target by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("framing", framing::framing),
     ("template", framing::template),
     ("context", framing::context),
