@@ -1,5 +1,5 @@
-# make run [LOGS=FOLDER] [LISTEN=ADDR:PORT] [DATA=FOLDER] · make test · make lint · make bench · make soak
-.PHONY: run test lint bench soak
+# make run [LOGS=FOLDER] [LISTEN=ADDR:PORT] [DATA=FOLDER] · make test · make lint · make bench · make soak · make dist
+.PHONY: run test lint bench soak dist
 .DEFAULT_GOAL := run
 
 # Builds carbontrail and follows LOGS; without LOGS it writes lively logs of its own and follows those.
@@ -20,3 +20,7 @@ bench:
 # Fuzzing for 20 min a target, and the simulation at length: a million runs.
 soak:
 	@RUNS='$(or $(RUNS),1000000)' exec scripts/soak
+
+# The agent for old hosts as tarball, deb and rpm, checked by installing them; in target/dist.
+dist:
+	@exec scripts/dist

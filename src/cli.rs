@@ -4,6 +4,10 @@
 mod audit;
 #[cfg(feature = "shipper")]
 mod dlq;
+#[cfg(feature = "shipper")]
+mod doctor;
+#[cfg(feature = "shipper")]
+mod explain;
 mod own_format;
 mod parse;
 mod search;
@@ -39,6 +43,10 @@ enum Command {
     Ship(ship::Arguments),
     #[cfg(feature = "indexer")]
     Serve(serve::Arguments),
+    #[cfg(feature = "shipper")]
+    Doctor(doctor::Arguments),
+    #[cfg(feature = "shipper")]
+    Explain(explain::Arguments),
     Parse(parse::Arguments),
     Search(search::Arguments),
     #[cfg(feature = "shipper")]
@@ -64,6 +72,10 @@ impl Arguments {
             Command::Up(arguments) => up::run(&arguments),
             #[cfg(feature = "shipper")]
             Command::Ship(arguments) => ship::run(&arguments),
+            #[cfg(feature = "shipper")]
+            Command::Doctor(arguments) => doctor::run(&arguments),
+            #[cfg(feature = "shipper")]
+            Command::Explain(arguments) => explain::run(&arguments),
             Command::Parse(arguments) => parse::run(&arguments),
             Command::Search(arguments) => search::run(&arguments),
             #[cfg(feature = "indexer")]

@@ -41,13 +41,33 @@ impl Settings {
         }
     }
 
+    /// Of a file's text.
+    ///
+    /// # Errors
+    /// All its problems.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: &str) -> Result<Settings, Vec<file::Problem>> {
+        file::read(text).map(Settings)
+    }
+
     fn value(&self, table: &'static str, key: &'static str) -> Option<Value> {
-        if let Some(value) = self.0.get(&(table, key)) {
+        if let Some(value) = self.0.single.get(&(table, key)) {
             return Some(value.clone());
         }
         let option = options::ALL.iter().find(|o| o.table == table && o.key == key);
         let option = option.expect("options asked for stand in the table");
         option.default.map(|text| file::check_text(&option.kind, text).expect("a test checks every default"))
+    }
+
+    /// Whether both say the same of an option.
+    #[cfg(feature = "shipper")]
+    pub(crate) fn says_the_same(&self, other: &Settings, table: &'static str, key: &'static str) -> bool {
+        self.0.single.get(&(table, key)) == other.0.single.get(&(table, key))
+    }
+
+    /// Tables of that name that stand more than once, in the order of the file.
+    pub(crate) fn repeated(&self, table: &'static str) -> &[file::Entry] {
+        self.0.repeated.get(table).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// A text; `None` when it is not set.
@@ -121,6 +141,48 @@ impl Settings {
         match self.value(table, key) {
             Some(Value::Labels(labels)) => labels,
             _ => Vec::new(),
+        }
+    }
+}
+
+/// Values of one table of several.
+pub(crate) trait EntryValues {
+    /// A text.
+    fn text(&self, key: &'static str) -> Option<String>;
+    /// A list of texts; empty when not set.
+    fn texts(&self, key: &'static str) -> Option<Vec<String>>;
+    /// Pairs; empty when not set.
+    fn labels(&self, key: &'static str) -> Vec<(String, String)>;
+    /// Bytes.
+    fn size(&self, key: &'static str) -> Option<u64>;
+}
+
+impl EntryValues for file::Entry {
+    fn text(&self, key: &'static str) -> Option<String> {
+        match self.get(key) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    fn texts(&self, key: &'static str) -> Option<Vec<String>> {
+        match self.get(key) {
+            Some(Value::Texts(texts)) => Some(texts.clone()),
+            _ => None,
+        }
+    }
+
+    fn labels(&self, key: &'static str) -> Vec<(String, String)> {
+        match self.get(key) {
+            Some(Value::Labels(labels)) => labels.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn size(&self, key: &'static str) -> Option<u64> {
+        match self.get(key) {
+            Some(Value::Size(bytes)) => Some(*bytes),
+            _ => None,
         }
     }
 }

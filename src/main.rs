@@ -1,9 +1,13 @@
 //! The `carbontrail` command: arguments in, one subcommand run, exit code out. 0 done (also after SIGINT and
 //! SIGTERM), 1 failed, 2 wrong usage, 3 fenced: starting again would not help.
 
+#[cfg(feature = "shipper")]
+mod cases;
 mod cli;
 mod client;
 mod config;
+#[cfg(feature = "shipper")]
+mod observe;
 mod out;
 mod render;
 mod rim;

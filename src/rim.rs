@@ -156,3 +156,83 @@ pub(crate) fn say(line: &str) {
     // Nobody may be listening.
     let _unsaid = writeln!(io::stderr(), "{line}");
 }
+
+/// What a folder holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Its path.
+    pub(crate) path: PathBuf,
+    /// A folder, also behind a link.
+    pub(crate) is_folder: bool,
+}
+
+/// Lists a folder, in the order of names; a file is listed as itself.
+///
+/// # Errors
+/// What the system said.
+pub(crate) fn list(folder: &Path) -> io::Result<Vec<Entry>> {
+    if folder.is_file() {
+        return Ok(vec![Entry { path: folder.to_owned(), is_folder: false }]);
+    }
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_folder = path.is_dir();
+        entries.push(Entry { path, is_folder });
+    }
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+/// Time since a file was changed.
+pub(crate) fn modified_age(path: &Path) -> Option<std::time::Duration> {
+    std::fs::metadata(path).ok()?.modified().ok()?.elapsed().ok()
+}
+
+/// A file's group, and whether the group may read it.
+pub(crate) fn group_of(path: &Path) -> Option<(String, bool)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let facts = std::fs::metadata(path).ok()?;
+    let name = name_in("/etc/group", facts.gid()).unwrap_or_else(|| facts.gid().to_string());
+    Some((name, facts.mode() & 0o040 != 0 && facts.gid() != 0))
+}
+
+fn name_in(file: &str, id: u32) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let line = text.lines().find(|line| line.split(':').nth(2) == Some(&id.to_string()))?;
+    line.split(':').next().map(str::to_owned)
+}
+
+/// Rights of a file or folder.
+pub(crate) fn mode_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|facts| facts.mode())
+}
+
+/// A number in a file of the kernel's.
+pub(crate) fn read_number(path: &str) -> Option<u64> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// How many files this process may have open.
+pub(crate) fn descriptors_max() -> u64 {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// Writes a small file into a folder, or where the folder would be made, and removes it.
+///
+/// # Errors
+/// What the system said.
+pub(crate) fn try_write(folder: &Path) -> io::Result<()> {
+    let absolute = std::path::absolute(folder)?;
+    let existing = absolute.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("/"));
+    let path = existing.join(format!(".carbontrail-doctor-{}", std::process::id()));
+    std::fs::File::create_new(&path)?;
+    std::fs::remove_file(path)
+}
+
+/// Seconds between a moment, in seconds since 1970, and now.
+pub(crate) fn seconds_apart(seconds: i64) -> u64 {
+    use outside::Clock as _;
+    (outside::real::RealClock::default().wall_ns() / 1_000_000_000).abs_diff(seconds)
+}

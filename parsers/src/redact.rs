@@ -222,7 +222,7 @@ impl Rules {
     }
 
     /// Every class of a group.
-    pub fn group(name: &str) -> Option<impl Iterator<Item = Class>> {
+    pub fn group(name: &str) -> Option<impl Iterator<Item = Class> + use<>> {
         let group = [Group::Secrets, Group::Personal].into_iter().find(|g| g.name() == name)?;
         Some(Class::ALL.iter().copied().filter(move |c| c.group() == group))
     }

@@ -1,7 +1,9 @@
 //! What a shipper follows, and within which limits. Every limit and time can be set small for a simulation.
 
-use parsers::{Format, Zone};
-use std::path::PathBuf;
+use crate::identity::{fits_pattern, name_of};
+use parsers::redact::Rules;
+use parsers::{Format, Zone, plain_name};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +39,13 @@ pub struct ShipperConfig {
     /// Further fixed fields, by full name.
     pub labels: Vec<(String, String)>,
     /// What is replaced before anything leaves the host; `None`: nothing.
-    pub redaction: Option<Arc<parsers::redact::Rules>>,
+    pub redaction: Option<Arc<Rules>>,
+    /// Settings of some files; the first that fits a file holds.
+    pub sources: Vec<SourceRule>,
+    /// Bytes read a second, over all files.
+    pub rate: Option<u64>,
+    /// Bytes read a second from each file.
+    pub file_rate: Option<u64>,
     /// Ship what is there now, then end.
     pub until_idle: bool,
     /// Bounds in bytes and counts.
@@ -67,6 +75,9 @@ impl Default for ShipperConfig {
             product_layouts: true,
             labels: Vec::new(),
             redaction: None,
+            sources: Vec::new(),
+            rate: None,
+            file_rate: None,
             until_idle: false,
             limits: Limits::default(),
             timing: Timing::default(),
@@ -81,6 +92,80 @@ pub struct FileFormat {
     pub files: Vec<String>,
     /// Their format.
     pub format: Format,
+}
+
+/// Settings of the files that fit one of its patterns.
+#[derive(Clone, Debug, Default)]
+pub struct SourceRule {
+    /// Names, or whole paths where there is a `/` (`*` and `?`).
+    pub files: Vec<String>,
+    /// Instead of the general one.
+    pub zone: Option<Zone>,
+    /// Instead of the general one.
+    pub product: Option<String>,
+    /// Instead of the general one.
+    pub service: Option<String>,
+    /// Beside the general ones.
+    pub labels: Vec<(String, String)>,
+    /// Bytes read a second from each of the files.
+    pub rate: Option<u64>,
+    /// Instead of the general ones.
+    pub redaction: Option<Option<Arc<Rules>>>,
+}
+
+impl SourceRule {
+    fn fits(&self, path: &Path) -> bool {
+        let (whole, name) = (path.to_string_lossy(), plain_name(&name_of(path)));
+        self.files.iter().any(|pattern| fits_pattern(pattern, if pattern.contains('/') { &whole } else { &name }))
+    }
+}
+
+impl ShipperConfig {
+    /// The settings that hold for a file besides the general ones.
+    pub fn source_of(&self, path: &Path) -> Option<&SourceRule> {
+        self.sources.iter().find(|source| source.fits(path))
+    }
+
+    /// What is replaced in a file.
+    pub fn redaction_of(&self, path: &Path) -> Option<Arc<Rules>> {
+        self.source_of(path).and_then(|s| s.redaction.clone()).unwrap_or_else(|| self.redaction.clone())
+    }
+
+    /// The zone that configuration gives a file.
+    pub fn zone_of(&self, path: &Path) -> Option<&Zone> {
+        self.source_of(path).and_then(|s| s.zone.as_ref()).or(self.zone.as_ref())
+    }
+
+    pub(crate) fn product_of(&self, path: &Path) -> Option<String> {
+        self.source_of(path).and_then(|s| s.product.clone()).or_else(|| self.product.clone())
+    }
+
+    pub(crate) fn service_of(&self, path: &Path) -> Option<String> {
+        self.source_of(path).and_then(|s| s.service.clone()).or_else(|| self.service.clone())
+    }
+
+    pub(crate) fn labels_of(&self, path: &Path) -> Vec<(String, String)> {
+        let mut labels = self.source_of(path).map(|s| s.labels.clone()).unwrap_or_default();
+        for (name, value) in &self.labels {
+            if !labels.iter().any(|(known, _)| known == name) {
+                labels.push((name.clone(), value.clone()));
+            }
+        }
+        labels
+    }
+
+    pub(crate) fn rate_of(&self, path: &Path) -> Option<u64> {
+        self.source_of(path).and_then(|s| s.rate).or(self.file_rate)
+    }
+
+    /// Why a file of that name is not followed; `None` when it is.
+    pub fn why_left_out(&self, name: &str) -> Option<String> {
+        if let Some(pattern) = self.exclude.iter().find(|pattern| fits_pattern(pattern, name)) {
+            return Some(format!("its name fits `{pattern}` of `exclude`"));
+        }
+        let included = self.include.iter().any(|pattern| fits_pattern(pattern, name));
+        (!included).then(|| format!("its name fits none of `include` ({})", self.include.join(", ")))
+    }
 }
 
 /// Bounds.

@@ -11,6 +11,7 @@ mod admit;
 mod answers;
 mod api;
 mod audit;
+mod configure;
 mod cuts;
 mod formats;
 mod hold;
@@ -65,6 +66,8 @@ pub struct ShipperCore {
     scans: scan::Scans,
     link: LinkState,
     scratch: Vec<u8>,
+    /// What may be read now, over all files.
+    bucket: crate::rate::Bucket,
     out: Vec<ShipperOutput>,
     now: Duration,
     more_to_read: bool,
@@ -105,6 +108,7 @@ impl ShipperCore {
             ShipperInput::Audit(name) => self.begin_audit(name),
             ShipperInput::Overflow => self.scans.want_all(),
             ShipperInput::Answer { ticket, result } => self.answered(ticket, result),
+            ShipperInput::Configure(config) => self.configure(*config),
             ShipperInput::Shutdown => {
                 let deadline = self.now + self.config.timing.shutdown_grace;
                 self.stop.get_or_insert(deadline);

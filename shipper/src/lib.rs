@@ -13,6 +13,7 @@ mod doubt;
 mod forward;
 mod identity;
 mod kept;
+mod rate;
 mod records;
 mod run;
 mod slots;
@@ -22,7 +23,7 @@ mod tail;
 mod watch;
 
 pub use audit::{Audit, AuditSum, IndexerBooks, StreamAudit};
-pub use config::{FileFormat, Limits, ShipperConfig, Timing};
+pub use config::{FileFormat, Limits, ShipperConfig, SourceRule, Timing};
 pub use core::{
     ExitReason, Importance, Notice, OpenError, SendError, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside,
     Ticket,

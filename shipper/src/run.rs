@@ -7,11 +7,13 @@ use crate::core::{
 use crate::forward::{AnswerTo, Forward};
 use crate::watch::{Inbox, Watches};
 use crate::{ShipperConfig, Status};
+use manager::Manager;
 use outside::real::{RealClock, RealFiles, RealRng};
 use outside::{Clock, Files, OpenMode};
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -35,6 +37,11 @@ const AUDIT_ASKED: &str = "ask-audit";
 /// Name of the status file in the state folder.
 pub const STATUS_FILE: &str = "status.json";
 
+/// The thread goes round at least this often; one that does not for [`STUCK_AFTER`] is stuck.
+const ROUND_EVERY: Duration = Duration::from_secs(1);
+/// A full round may read 2 MiB from a slow disk and sync twice.
+const STUCK_AFTER: Duration = Duration::from_secs(60);
+
 /// A shipper that runs.
 #[derive(Debug)]
 pub struct Running {
@@ -47,9 +54,23 @@ pub struct Running {
 pub struct Handle {
     inbox: Arc<Inbox>,
     status: Arc<Mutex<Status>>,
+    clock: Arc<RealClock>,
+    /// When the thread last went round, milliseconds of the clock.
+    round: Arc<AtomicU64>,
 }
 
 impl Handle {
+    /// Takes over a configuration that was read again; a message says what holds only from the next start on.
+    pub fn configure(&self, config: ShipperConfig) {
+        self.inbox.configure(config);
+    }
+
+    /// Whether its thread still goes round, and does not hang in a read or a sync.
+    pub fn is_alive(&self) -> bool {
+        let round = Duration::from_millis(self.round.load(Ordering::Relaxed));
+        self.clock.monotonic().saturating_sub(round) < STUCK_AFTER
+    }
+
     /// Close what is open, ship it, end. May be asked more than once.
     pub fn shutdown(&self) {
         self.inbox.shutdown();
@@ -91,7 +112,13 @@ pub fn start(state: &Path, config: ShipperConfig, forward: Arc<dyn Forward>) -> 
     let core = ShipperCore::open(state, config, outside)?;
     let inbox = Arc::new(Inbox::default());
     let status = Arc::new(Mutex::new(core.status()));
-    let handle = Handle { inbox: Arc::clone(&inbox), status: Arc::clone(&status) };
+    let round = Arc::new(AtomicU64::new(0));
+    let handle = Handle {
+        inbox: Arc::clone(&inbox),
+        status: Arc::clone(&status),
+        clock: Arc::clone(&clock),
+        round: Arc::clone(&round),
+    };
     let rim = Rim {
         core,
         clock,
@@ -101,6 +128,8 @@ pub fn start(state: &Path, config: ShipperConfig, forward: Arc<dyn Forward>) -> 
         status,
         state: state.to_owned(),
         notices: Notices::default(),
+        manager: Manager::of_environment(),
+        round,
     };
     let thread = std::thread::Builder::new().name("shipper".to_owned()).spawn(move || rim.run());
     let thread =
@@ -117,6 +146,8 @@ struct Rim {
     status: Arc<Mutex<Status>>,
     state: PathBuf,
     notices: Notices,
+    manager: Manager,
+    round: Arc<AtomicU64>,
 }
 
 impl Rim {
@@ -131,6 +162,7 @@ impl Rim {
                     ShipperOutput::WakeAt(at) => wake = at,
                     ShipperOutput::Exit(reason) => {
                         self.write_status();
+                        self.manager.stopping();
                         return reason;
                     }
                     other => self.serve(other),
@@ -138,9 +170,12 @@ impl Rim {
             }
             let now = self.clock.monotonic();
             let mut asked = None;
+            self.round.store(now.as_millis() as u64, Ordering::Relaxed);
+            self.manager.round(now);
             if now >= next_status {
                 asked = audit_asked(&self.state);
                 let files = self.write_status();
+                self.manager.status(&self.status.lock().expect("no panic while it is copied"));
                 next_status = now + STATUS_EVERY * (1 + files / STATUS_FILES_A_SECOND);
             }
             if now >= next_renew {
@@ -151,7 +186,7 @@ impl Rim {
                 self.inbox.overflow();
                 next_poll = now + POLL_EVERY;
             }
-            let mut wake = wake.min(next_status).min(next_renew);
+            let mut wake = wake.min(next_status).min(next_renew).min(now + ROUND_EVERY);
             if !self.watches.unwatched.is_empty() {
                 wake = wake.min(next_poll);
             }
@@ -264,6 +299,8 @@ impl Notices {
         }
     }
 }
+
+mod manager;
 
 #[cfg(test)]
 mod tests;

@@ -36,6 +36,21 @@ pub struct Status {
     pub left_out: Vec<String>,
 }
 
+impl Status {
+    /// How things stand, in one line.
+    pub fn line(&self) -> String {
+        let behind: u64 = self.files.iter().map(|f| f.behind_bytes).sum();
+        let link = match self.link {
+            Link::Starting => "no answer from the indexer yet",
+            Link::Up => "indexer answers",
+            Link::Down => "indexer does not answer",
+            Link::Unauthorized => "the token is refused",
+            Link::Fenced => "a newer start took over",
+        };
+        format!("{} files, {:.1} MB behind; {link}", self.files.len(), behind as f64 / 1e6)
+    }
+}
+
 /// State of the way to the indexer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

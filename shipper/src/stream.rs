@@ -4,6 +4,7 @@ use crate::batch::{Batch, InFlight};
 use crate::core::Ticket;
 use crate::doubt::Doubt;
 use crate::kept::{Kept, LastEvent, MarkStep, Phase};
+use crate::rate::Bucket;
 use crate::tail::Tail;
 use outside::{File, Metadata};
 use parsers::{Context, Offset};
@@ -58,6 +59,8 @@ pub(crate) struct Stream {
     /// Since when there are bytes that are not settled.
     pub(crate) behind_since: Option<Duration>,
     pub(crate) retry_at: Duration,
+    /// What may be read of it now.
+    pub(crate) bucket: Bucket,
     pub(crate) failures: u32,
     pub(crate) error: Option<String>,
     /// Offset and size of the open event as the indexer shows it.
@@ -102,6 +105,7 @@ impl Stream {
             grew_at: now,
             behind_since: None,
             retry_at: Duration::ZERO,
+            bucket: Bucket::default(),
             failures: 0,
             error: None,
             shown: None,

@@ -3,6 +3,7 @@
 //! News of the same name are one; beyond a number of names everything counts as changed. Answers are bounded
 //! by the number of requests on their way.
 
+use crate::ShipperConfig;
 use crate::core::{SendError, ShipperInput, Ticket};
 use notify::event::{EventKind, ModifyKind};
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -27,13 +28,14 @@ struct Waiting {
     changed: BTreeSet<PathBuf>,
     overflow: bool,
     answers: Vec<(Ticket, Result<Answer, SendError>)>,
+    configuration: Option<Box<ShipperConfig>>,
     shutdown: bool,
 }
 
 impl Waiting {
     /// What should not wait for company.
     fn is_urgent(&self) -> bool {
-        !self.answers.is_empty() || self.shutdown
+        !self.answers.is_empty() || self.shutdown || self.configuration.is_some()
     }
 
     fn is_empty(&self) -> bool {
@@ -47,6 +49,7 @@ impl Waiting {
         if std::mem::take(&mut self.overflow) {
             inputs.push(ShipperInput::Overflow);
         }
+        inputs.extend(self.configuration.take().map(ShipperInput::Configure));
         if std::mem::take(&mut self.shutdown) {
             inputs.push(ShipperInput::Shutdown);
         }
@@ -66,6 +69,11 @@ impl Inbox {
 
     pub(crate) fn shutdown(&self) {
         self.lock().shutdown = true;
+        self.came.notify_one();
+    }
+
+    pub(crate) fn configure(&self, config: ShipperConfig) {
+        self.lock().configuration = Some(Box::new(config));
         self.came.notify_one();
     }
 

@@ -1,10 +1,13 @@
 //! `carbontrail ship`: the shipper.
 
-use crate::config::{Settings, places};
+use crate::config::options::Kind;
+use crate::config::{Settings, file, places};
+use crate::observe;
 use crate::rim;
 use crate::shipping::{self, Flags};
 use anyhow::{Context as _, bail};
-use shipper::{ExitReason, HttpForward, Running, Way};
+use shipper::{ExitReason, Handle, HttpForward, Running, Way};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +36,9 @@ pub(crate) struct Arguments {
     /// Age up to which rotated files are sent at the first start, such as 7d.
     #[arg(long, value_name = "AGE", value_parser = shipping::parse_duration)]
     since: Option<Duration>,
+    /// Loopback address on which /metrics and /health are answered.
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_loopback)]
+    listen: Option<SocketAddr>,
     /// End when all that was there is acknowledged.
     #[arg(long)]
     until_idle: bool,
@@ -42,6 +48,13 @@ pub(crate) struct Arguments {
 #[derive(Debug, thiserror::Error)]
 #[error("a newer start of the same agent took over; this one must not be started again")]
 pub(crate) struct Fenced;
+
+fn parse_loopback(text: &str) -> Result<SocketAddr, String> {
+    match file::check_text(&Kind::Loopback, text)? {
+        file::Value::Address(address) => Ok(address),
+        _ => Err("IP:PORT expected".to_owned()),
+    }
+}
 
 /// Runs the command.
 ///
@@ -63,7 +76,51 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let state = arguments.state.clone().or_else(|| settings.path("ship", "state"));
     super::telemetry::start();
     let running = shipper::start(&state.unwrap_or_else(places::state_folder), config, Arc::new(forward))?;
-    super::runtime()?.block_on(until_end(running))
+    let listen = arguments.listen.or_else(|| settings.address("ship", "listen"));
+    super::runtime()?.block_on(async {
+        if let Some(address) = listen {
+            let bound = observe::start(address, running.handle()).await;
+            let bound = bound.with_context(|| format!("failed to listen on {address} for /metrics and /health"))?;
+            tracing::info!("/metrics and /health are answered on http://{bound}");
+        }
+        let reload = reload(running.handle(), arguments.config.clone(), flags);
+        tokio::select! {
+            result = until_end(running) => result,
+            never = reload => never,
+        }
+    })
+}
+
+/// Reads the configuration file again at each SIGHUP. One with problems changes nothing.
+///
+/// # Errors
+/// When the signal cannot be listened to.
+async fn reload(handle: Handle, file: Option<PathBuf>, flags: Flags) -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let started_with = file.as_ref().and_then(|file| Settings::load(Some(file)).ok()).unwrap_or_default();
+    while hang_up.recv().await.is_some() {
+        let Some(file) = &file else {
+            tracing::warn!("nothing to read again: no --config was given");
+            continue;
+        };
+        let settings = Settings::load(Some(file));
+        match settings.and_then(|settings| Ok((shipping::config(&settings, &flags)?, settings))) {
+            Ok((config, settings)) => {
+                let changed: Vec<&str> =
+                    ["to", "token_file", "ca_file", "client_cert", "client_key", "proxy", "state", "listen"]
+                        .into_iter()
+                        .filter(|key| !settings.says_the_same(&started_with, "ship", key))
+                        .collect();
+                if !changed.is_empty() {
+                    tracing::warn!("changes of {} hold from the next start on", changed.join(", "));
+                }
+                handle.configure(config);
+            }
+            Err(error) => tracing::error!("the configuration stays as it was: {error:#}"),
+        }
+    }
+    std::future::pending().await
 }
 
 /// Certificates and proxy.

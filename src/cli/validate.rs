@@ -1,12 +1,13 @@
-//! `carbontrail validate`: all problems of a configuration file, with line and column.
+//! `carbontrail validate`: all problems of a configuration file, with line and column; with `--test`, its tests too.
 
 use crate::config::Settings;
 use crate::out::Out;
+use anyhow::bail;
 use std::path::PathBuf;
 
 /// Checks a configuration file and reports all its problems with line and column.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  carbontrail validate /etc/carbontrail/carbontrail.toml")]
+#[command(after_help = "Example:\n  carbontrail validate --test /etc/carbontrail/carbontrail.toml")]
 pub(crate) struct Arguments {
     /// The file.
     #[arg(value_name = "FILE", required_unless_present = "config")]
@@ -14,6 +15,10 @@ pub(crate) struct Arguments {
     /// The file, as the other commands name it.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     config: Option<PathBuf>,
+    /// Run the [[test]]s of the file: given lines, what would be sent of them.
+    #[cfg(feature = "shipper")]
+    #[arg(long)]
+    test: bool,
 }
 
 /// Runs the command.
@@ -34,6 +39,30 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             out.line(&format!("format `{name}`: it is what family `{family}` is, which is used in its place"))?;
         }
     }
-    out.line(&format!("{}: no problem found", path.map(|p| p.display().to_string()).unwrap_or_default()))?;
+    let name = path.map(|p| p.display().to_string()).unwrap_or_default();
+    #[cfg(feature = "shipper")]
+    if arguments.test {
+        return test(&settings, &name, &mut out);
+    }
+    out.line(&format!("{name}: no problem found"))?;
     out.flush()
+}
+
+#[cfg(feature = "shipper")]
+fn test(settings: &Settings, name: &str, out: &mut Out) -> anyhow::Result<()> {
+    let outcomes = crate::cases::run(settings)?;
+    for outcome in &outcomes {
+        let passed = if outcome.problems.is_empty() { "ok    " } else { "FAILED" };
+        out.line(&format!("{passed} {}", outcome.name))?;
+        for problem in &outcome.problems {
+            out.line(&format!("       {problem}"))?;
+        }
+    }
+    let failed = outcomes.iter().filter(|o| !o.problems.is_empty()).count();
+    out.line(&format!("{name}: {} of {} tests passed", outcomes.len() - failed, outcomes.len()))?;
+    out.flush()?;
+    if failed > 0 {
+        bail!("{failed} of the tests in `{name}` failed");
+    }
+    Ok(())
 }

@@ -26,7 +26,7 @@ pub(crate) enum Value {
     Size(u64),
     /// A list of texts.
     Texts(Vec<String>),
-    /// Fixed fields by name.
+    /// Fixed fields by name; expressions by name.
     Labels(Vec<(String, String)>),
     /// Yes or no.
     Flag(bool),
@@ -51,8 +51,20 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Values by table and key.
-pub(crate) type Values = BTreeMap<(&'static str, &'static str), Value>;
+/// Values of one of several tables of a kind, by key.
+pub(crate) type Entry = BTreeMap<&'static str, Value>;
+
+/// Tables that may stand more than once, as `[[…]]`.
+pub(crate) const REPEATED: [(&str, &str); 2] = [("source", "files"), ("test", "input")];
+
+/// What a file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Values {
+    /// By table and key.
+    pub(crate) single: BTreeMap<(&'static str, &'static str), Value>,
+    /// Of tables that stand more than once, in the order of the file.
+    pub(crate) repeated: BTreeMap<&'static str, Vec<Entry>>,
+}
 
 /// Reads the text of a file.
 ///
@@ -60,7 +72,7 @@ pub(crate) type Values = BTreeMap<(&'static str, &'static str), Value>;
 /// All problems, in the order of the file.
 pub(crate) fn read(text: &str) -> Result<Values, Vec<Problem>> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { text, values: Values::new(), problems: Vec::new() };
+    let mut reader = Reader { text, values: Values::default(), problems: Vec::new() };
     for error in errors {
         let at = error.span().map_or(0, |span| span.start);
         reader.problem(at, error.message().to_owned());
@@ -88,8 +100,22 @@ impl Reader<'_> {
         for (name, value) in document.iter() {
             let at = name.span().start;
             let known = options::ALL.iter().any(|o| o.table == name.get_ref().as_ref());
-            match value.get_ref() {
-                DeValue::Table(table) if known => self.table(name.get_ref(), table),
+            let repeated = REPEATED.iter().find(|(table, _)| *table == name.get_ref().as_ref());
+            match (value.get_ref(), repeated) {
+                (DeValue::Array(tables), Some((table, needed))) => {
+                    for entry in tables.iter() {
+                        self.repeated(table, needed, entry);
+                    }
+                }
+                (_, Some((table, _))) => {
+                    self.problem(at, format!("`{table}` may stand more than once: write [[{table}]]"))
+                }
+                (DeValue::Table(table), None) if known => {
+                    let values = self.table(name.get_ref(), table);
+                    self.values
+                        .single
+                        .extend(values.into_iter().map(|(option, value)| ((option.table, option.key), value)));
+                }
                 _ if known => self.problem(at, format!("`{}` must be a table: write [{0}]", name.get_ref())),
                 _ => {
                     let hint = suggestion(name.get_ref(), options::ALL.iter().map(|o| o.table));
@@ -99,17 +125,30 @@ impl Reader<'_> {
         }
     }
 
-    fn table(&mut self, name: &str, table: &DeTable<'_>) {
+    fn repeated(&mut self, name: &'static str, needed: &str, entry: &Spanned<DeValue<'_>>) {
+        let DeValue::Table(table) = entry.get_ref() else {
+            return self.problem(entry.span().start, format!("a table expected: write [[{name}]]"));
+        };
+        let known = self.problems.len();
+        let values: Entry = self.table(name, table).into_iter().map(|(option, value)| (option.key, value)).collect();
+        if !values.contains_key(needed) && known == self.problems.len() {
+            self.problem(entry.span().start, format!("[[{name}]] needs `{needed}`"));
+        }
+        self.values.repeated.entry(name).or_default().push(values);
+    }
+
+    fn table(&mut self, name: &str, table: &DeTable<'_>) -> Vec<(&'static OptionSpec, Value)> {
+        let mut values = Vec::new();
         for (key, value) in table.iter() {
             let mut here = options::ALL.iter().filter(|o| o.table == name);
             match here.find(|o| o.key == key.get_ref().as_ref()) {
                 Some(option) if matches!(option.kind, Kind::Formats) => {
                     let text = self.text;
                     let found = formats::read(value, text, &mut |at, text| self.problem(at, text));
-                    self.values.insert((option.table, option.key), Value::Formats(found));
+                    values.push((option, Value::Formats(found)));
                 }
                 Some(option) => match check(option, value) {
-                    Ok(checked) => drop(self.values.insert((option.table, option.key), checked)),
+                    Ok(checked) => values.push((option, checked)),
                     Err((at, text)) => self.problem(at, format!("`{}`: {text}", option.key)),
                 },
                 None => {
@@ -119,6 +158,7 @@ impl Reader<'_> {
                 }
             }
         }
+        values
     }
 }
 
@@ -126,29 +166,55 @@ impl Reader<'_> {
 fn check(option: &OptionSpec, value: &Spanned<DeValue<'_>>) -> Result<Value, (usize, String)> {
     let at = value.span().start;
     match (&option.kind, value.get_ref()) {
-        (Kind::Paths | Kind::Texts, DeValue::Array(items)) => {
+        (Kind::Paths | Kind::Texts | Kind::Classes, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Ok(text.to_string()),
                 other => Err((item.span().start, format!("text expected, {} found", other.type_str()))),
             });
             let texts = texts.collect::<Result<Vec<String>, _>>()?;
+            if matches!(option.kind, Kind::Classes) {
+                check_classes(&texts).map_err(|reason| (at, reason))?;
+            }
             Ok(if matches!(option.kind, Kind::Paths) {
                 Value::Paths(texts.into_iter().map(PathBuf::from).collect())
             } else {
                 Value::Texts(texts)
             })
         }
-        (Kind::Labels, DeValue::Table(table)) => {
+        (Kind::Labels | Kind::Patterns, DeValue::Table(table)) => {
             let pairs = table.iter().map(|(key, item)| match item.get_ref() {
                 DeValue::String(text) => Ok((key.get_ref().to_string(), text.to_string())),
                 other => Err((item.span().start, format!("text expected, {} found", other.type_str()))),
             });
-            Ok(Value::Labels(pairs.collect::<Result<_, _>>()?))
+            let pairs = pairs.collect::<Result<Vec<(String, String)>, _>>()?;
+            if matches!(option.kind, Kind::Patterns) {
+                check_patterns(&pairs).map_err(|reason| (at, reason))?;
+            }
+            Ok(Value::Labels(pairs))
         }
         (Kind::Flag, DeValue::Boolean(value)) => Ok(Value::Flag(*value)),
         (kind, DeValue::String(text)) => check_text(kind, text).map_err(|reason| (at, reason)),
         (kind, other) => Err((at, format!("{} expected, {} found", kind.name(), other.type_str()))),
     }
+}
+
+fn check_classes(names: &[String]) -> Result<(), String> {
+    use parsers::redact::{Action, Rule, Rules};
+    for name in names.iter().filter(|name| Rules::group(name).is_none()) {
+        let rule = Rule { name: name.clone(), action: Action::Mask, pattern: None };
+        Rules::new(&[rule], None).map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn check_patterns(patterns: &[(String, String)]) -> Result<(), String> {
+    use parsers::redact::{Action, Rule, Rules};
+    let rule = |(name, pattern): &(String, String)| Rule {
+        name: name.clone(),
+        action: Action::Mask,
+        pattern: Some(pattern.clone()),
+    };
+    Rules::new(&patterns.iter().map(rule).collect::<Vec<_>>(), None).map(drop).map_err(|error| error.to_string())
 }
 
 /// Checks a value written as text; defaults and flags take the same way.
@@ -185,7 +251,12 @@ pub(crate) fn check_text(kind: &Kind, text: &str) -> Result<Value, String> {
             "false" => Ok(Value::Flag(false)),
             _ => wrong(),
         },
-        Kind::Paths | Kind::Texts | Kind::Labels | Kind::Formats => wrong(),
+        Kind::Loopback => match text.parse::<SocketAddr>() {
+            Ok(address) if address.ip().is_loopback() => Ok(Value::Address(address)),
+            Ok(_) => Err(format!("`{text}` can be reached from other hosts: one of 127.0.0.1 or ::1 expected")),
+            Err(_) => Err(format!("`{text}` is not an address: IP:PORT expected, such as 127.0.0.1:7601")),
+        },
+        Kind::Paths | Kind::Texts | Kind::Labels | Kind::Formats | Kind::Classes | Kind::Patterns => wrong(),
     }
 }
 
@@ -258,6 +329,22 @@ mod tests {
         let problems = read("[ship]\nsince = \nto = \"nowhere\"\n").unwrap_err();
         assert!(problems.iter().any(|p| p.line == 2), "{problems:?}");
         assert!(problems.iter().any(|p| p.line == 3 && p.text.contains("not a URL")), "{problems:?}");
+    }
+
+    #[test]
+    fn tables_that_stand_more_than_once_are_read_in_order() {
+        let text =
+            "[[source]]\nfiles = [\"a.log\"]\nrate = \"1MB\"\n[[source]]\nfiles = [\"*\"]\nredact = [\"secrets\"]\n";
+        let values = read(text).unwrap();
+        let sources = &values.repeated["source"];
+        assert_eq!(sources.len(), 2);
+        assert_eq!(sources[0]["rate"], Value::Size(1_000_000));
+        let text = "[[source]]\nzone = \"UTC\"\n[source2]\n[redact]\nclasses = [\"passwords\"]\npatterns = { x = \"(\" }\n[ship]\nlisten = \"0.0.0.0:1\"\n";
+        let problems: Vec<String> = read(text).unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(problems.len(), 5, "{problems:#?}");
+        assert!(problems[0].contains("[[source]] needs `files`"), "{problems:#?}");
+        assert!(problems.iter().any(|p| p.contains("no redaction class `passwords`")), "{problems:#?}");
+        assert!(problems.iter().any(|p| p.contains("reached from other hosts")), "{problems:#?}");
     }
 
     #[test]

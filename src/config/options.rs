@@ -40,6 +40,12 @@ pub(crate) enum Kind {
     Flag,
     /// Own formats of files.
     Formats,
+    /// `IP:PORT` of this host alone.
+    Loopback,
+    /// Redaction classes, or groups of them.
+    Classes,
+    /// A table of regular expressions.
+    Patterns,
 }
 
 impl Kind {
@@ -58,6 +64,9 @@ impl Kind {
             Kind::Labels => "table of texts",
             Kind::Flag => "true or false",
             Kind::Formats => "list of tables",
+            Kind::Loopback => "loopback address (IP:PORT)",
+            Kind::Classes => "list of classes",
+            Kind::Patterns => "table of regular expressions",
         }
     }
 }
@@ -204,6 +213,49 @@ pub(crate) const ALL: &[OptionSpec] = &[
     option("ship", "product", Kind::Text, "Product in events (`service.type`).").unset("what the files and banners tell"),
     option("ship", "service", Kind::Text, "Name of the service in events (`service.name`).").unset("the product found"),
     option("ship", "labels", Kind::Labels, "Fixed fields added to each event, by full name.").unset("none"),
+    option(
+        "ship",
+        "rate",
+        Kind::Size { min: 4 << 10, max: 16 * GIB },
+        "Bytes of log read a second, over all files. Reading waits, nothing is dropped: the files are the buffer. \
+         Every file has its turn, so that one that is written fast does not hold up the others.",
+    )
+    .unset("no limit"),
+    option("ship", "file_rate", Kind::Size { min: 4 << 10, max: 16 * GIB }, "The same for each file.").unset("no limit"),
+    option(
+        "ship",
+        "listen",
+        Kind::Loopback,
+        "Address on which `ship` answers `/metrics` and `/health`; `up` has them on its own address.",
+    )
+    .unset("not answered")
+    .flag("--listen"),
+    option(
+        "redact",
+        "classes",
+        Kind::Classes,
+        "What is replaced before it leaves the host: classes, or `secrets` or `personal` for all of a group; \
+         [redaction.md](redaction.md) lists them. The packaged configuration has `secrets`.",
+    )
+    .unset("nothing"),
+    option("redact", "patterns", Kind::Patterns, "Expressions of your own, by name; of one with a group, the group is replaced.").unset("none"),
+    option("redact", "hash", Kind::Texts, "Classes and patterns whose values become keyed hashes, so that equal ones stay equal.").unset("none"),
+    option("redact", "last4", Kind::Texts, "Classes and patterns of whose values the last four characters stay.").unset("none"),
+    option("redact", "key_file", Kind::Path, "File with the key of the hashes, 32 hexadecimal digits.").unset("needed for `hash`"),
+    option("source", "files", Kind::Texts, "Which files: names, or whole paths where there is a `/`, with `*` and `?`. The first `[[source]]` that fits a file holds.")
+        .unset("must be given"),
+    option("source", "zone", Kind::Zone, "As in `[ship]`, for these files.").unset("that of `[ship]`"),
+    option("source", "product", Kind::Text, "As in `[ship]`.").unset("that of `[ship]`"),
+    option("source", "service", Kind::Text, "As in `[ship]`.").unset("that of `[ship]`"),
+    option("source", "labels", Kind::Labels, "Beside those of `[ship]`.").unset("none"),
+    option("source", "rate", Kind::Size { min: 4 << 10, max: 16 * GIB }, "Bytes read a second from each of these files.").unset("`file_rate`"),
+    option("source", "redact", Kind::Classes, "Classes, instead of those of `[redact]`; patterns hold all the same.").unset("those of `[redact]`"),
+    option("test", "name", Kind::Text, "What is shown when it fails.").unset("its number"),
+    option("test", "file", Kind::Text, "The file the lines stand in.").unset("`wso2carbon.log`"),
+    option("test", "input", Kind::Text, "The lines.").unset("must be given"),
+    option("test", "expect", Kind::Labels, "Fields of the first event, by full name, as they would be sent; `text` is all that would be.").unset("none"),
+    option("test", "absent", Kind::Texts, "What must not stand in anything that would be sent.").unset("none"),
+    option("test", "followed", Kind::Flag, "Whether the file would be followed at all.").unset("not looked at"),
     option("serve", "listen", Kind::Address, "Address to answer on; port 0 picks a free one. Reading is answered on loopback addresses only.")
         .default("127.0.0.1:7600")
         .flag("--listen"),

@@ -8,5 +8,6 @@ mod command_line;
 mod damage;
 mod end_to_end;
 mod full_disk;
+mod packaging;
 mod proxy;
 mod tidy;

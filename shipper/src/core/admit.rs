@@ -76,6 +76,7 @@ impl ShipperCore {
         self.look_at_layouts_once(&folder);
         let mut context = self.first_context(predecessor, &folder);
         context.formats = self.formats_of(&folder, &plain_name(&name_of(path)), &context.formats);
+        self.zone_of_source(path, &mut context);
         let begin = Begin { predecessor, context, base: None, repeated_until: Offset(0), first_path: None, backfill };
         self.begin_stream(path, facts, &first, begin);
     }

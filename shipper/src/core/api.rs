@@ -1,6 +1,7 @@
 //! What goes into a shipper's core and what comes out.
 
 use crate::audit::Audit;
+use crate::config::ShipperConfig;
 use outside::{Clock, Files, Rng};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub enum ShipperInput {
     },
     /// Compare all books with the indexer's; the name comes back with the result.
     Audit(String),
+    /// The configuration was read again.
+    Configure(Box<ShipperConfig>),
     /// Close what is open, ship it, and end.
     Shutdown,
 }

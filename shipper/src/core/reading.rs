@@ -45,6 +45,11 @@ impl ShipperCore {
                         self.more_to_read = true;
                         return;
                     }
+                    if !self.bucket.is_open(self.config.rate, self.now) {
+                        // The one whose turn it is reads first when there is room again.
+                        self.turn = id;
+                        return;
+                    }
                     if memory >= self.config.limits.memory_bytes_max && !self.make_room(id, &mut memory) {
                         return;
                     }
@@ -93,6 +98,7 @@ impl ShipperCore {
             && stream.has_file()
             && self.now >= stream.retry_at
             && room
+            && self.may_read_at(stream) <= self.now
             && !stream.is_stopped()
             && (stream.unread() > 0 || stream.suspect || stream.size < stream.read_to().0)
     }
@@ -117,13 +123,14 @@ impl ShipperCore {
         if !self.open_tail(id) {
             return Turn::Nothing;
         }
-        let limits = self.config.limits;
+        let most = self.read_bytes_max(id).min(self.batch_bytes_max());
         let mut scratch = std::mem::take(&mut self.scratch);
-        let result = self.read_into(id, &mut scratch, limits.read_bytes.min(self.batch_bytes_max()));
+        let result = self.read_into(id, &mut scratch, most);
         self.scratch = scratch;
         match result {
             Ok(Read::Bytes(bytes)) => {
                 self.read_well(id);
+                self.count_read(id, bytes);
                 self.advance(id);
                 Turn::Read(bytes)
             }
@@ -259,7 +266,7 @@ impl ShipperCore {
         stream.modified_ns = facts.modified_ns;
         stream.suspect = false;
         stream.tail = Some(tail).map(|mut tail| {
-            tail.parser.redact(self.config.redaction.clone());
+            tail.parser.redact(self.config.redaction_of(&stream.kept.first_path));
             tail
         });
     }

@@ -350,9 +350,9 @@ impl ShipperCore {
             head_len: kept.head.len,
             head_hash: kept.head.hash,
             predecessor: kept.predecessor,
-            product: self.config.product.clone().or_else(|| product_of(&kept.first_path)),
-            service: self.config.service.clone(),
-            labels: self.config.labels.clone(),
+            product: self.config.product_of(&kept.first_path).or_else(|| product_of(&kept.first_path)),
+            service: self.config.service_of(&kept.first_path),
+            labels: self.config.labels_of(&kept.first_path),
         };
         Message::Open(Open {
             stream: kept.id,
@@ -391,6 +391,10 @@ impl ShipperCore {
         }
         if stream.retry_at > self.now {
             wake = wake.min(stream.retry_at);
+        }
+        let rated = self.may_read_at(stream);
+        if rated > self.now && stream.unread() > 0 {
+            wake = wake.min(rated);
         }
         if stream.opened == Opened::Yes {
             wake = wake.min(self.next_cut(stream).unwrap_or(Duration::MAX));

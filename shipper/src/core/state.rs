@@ -86,6 +86,7 @@ impl ShipperCore {
             folders: BTreeMap::new(),
             link: LinkState::new(now),
             scratch: Vec::new(),
+            bucket: crate::rate::Bucket::default(),
             out: Vec::new(),
             now,
             more_to_read: true,

@@ -5,4 +5,5 @@ mod delivery;
 mod exactly_once;
 mod following;
 mod holding;
+mod limits;
 mod world;

@@ -30,6 +30,16 @@ impl ShipperCore {
         }
     }
 
+    /// The zone that configuration gives this very file, unless its own lines told a better one.
+    pub(super) fn zone_of_source(&self, path: &Path, context: &mut Context) {
+        let zone = self.config.zone_of(path).filter(|_| self.config.source_of(path).is_some());
+        if let Some(zone) = zone
+            && context.zone.as_ref().is_none_or(|known| zone.source <= known.source)
+        {
+            context.zone = Some(zone.clone());
+        }
+    }
+
     /// Looks for the newest start banner or access line in a folder, once.
     pub(super) fn look_back(&mut self, folder: &Path) {
         let Some(known) = self.folders.get_mut(folder) else { return };
