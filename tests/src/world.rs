@@ -352,6 +352,12 @@ impl World {
             }
         }
         self.check_audit()?;
+        // A merge may have died in the last round.
+        for _ in 0..20 {
+            if !self.store.is_up() {
+                self.store.start(&mut self.counts);
+            }
+        }
         let cell = self.store.snapshot().ok_or("the store is down after the calm")?;
         self.oracle.check_dead(&self.shipper.letters(), &cell.get(), &self.writer.generations)?;
         self.oracle
