@@ -9,5 +9,6 @@ mod damage;
 mod end_to_end;
 mod full_disk;
 mod packaging;
+mod parse;
 mod proxy;
 mod tidy;
