@@ -227,12 +227,15 @@ mod tests {
         audit.faults
     }
 
+    /// One way in which the books of the two sides may differ.
+    type Change<'a> = &'a dyn Fn(&mut Own, &mut LedgerRow, &mut Proven);
+
     #[test]
     fn books_that_add_up_have_no_fault_and_each_difference_is_told() {
         let (own, row, proven) = books();
         assert_eq!(faults(&own, Some(&row), &proven), Vec::<String>::new());
         assert_eq!(faults(&own, None, &proven).len(), 1);
-        let wrong: [&dyn Fn(&mut Own, &mut LedgerRow, &mut Proven); 10] = [
+        let wrong: [Change; 10] = [
             &|own, _, _| own.mark += 1,
             &|own, _, _| own.ledger.hash.0 += 1,
             &|own, _, _| own.other.dead -= 1,

@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     /// The file, as the other commands name it.
     #[arg(long, value_name = "FILE", conflicts_with = "file")]
     config: Option<PathBuf>,
-    /// Run the [[test]]s of the file: given lines, what would be sent of them.
+    /// Run the tests of the file (`[[test]]`): given lines, what would be sent of them.
     #[cfg(feature = "shipper")]
     #[arg(long)]
     test: bool,
