@@ -110,7 +110,7 @@ fn when_the_disk_is_almost_full_the_hosts_own_service_comes_first() {
 #[test]
 fn killed_at_any_call_of_giving_up_the_loss_is_journaled_before_the_bytes_go() {
     let size = lines(0..1000).len() as u64;
-    for call in 0..400 {
+    for call in 0..2000 {
         let mut w = rotated_and_owed(5, |w| w.config.limits.held_bytes_max = 10_000);
         w.disk.remove(&log("wso2carbon.log.1")).unwrap();
         w.files.die_after(call);
