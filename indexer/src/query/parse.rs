@@ -303,7 +303,7 @@ impl Parser<'_> {
             return Some(len);
         }
         let number = of.is_some_and(|of| of.is_number())
-            && self.scan.rest()[1.min(self.scan.rest().len())..].starts_with(|c: char| c.is_ascii_digit());
+            && self.scan.rest().get(1..).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
         (self.prefix('!') || (self.prefix('-') && !number)).then_some(1)
     }
 
