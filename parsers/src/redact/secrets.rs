@@ -86,8 +86,9 @@ impl Scan<'_> {
         let mut done = 0;
         for i in memchr::memchr2_iter(b'=', b':', &bytes[self.from..]) {
             let at = self.from + i;
-            if at < done {
-                continue; // inside of a value
+            // Inside of a value; as its last byte a sign may begin the next one.
+            if at + 1 < done {
+                continue;
             }
             if bytes[at] == b':' && bytes[at + 1..].starts_with(b"//") {
                 self.url(at);
@@ -120,16 +121,18 @@ impl Scan<'_> {
                 let end = self.value_end(at, quote);
                 let value = &bytes[at..end];
                 let enough = value.len() >= VALUE_BYTES_MIN || self.is_open_at(end);
-                if enough && !value.is_empty() && ![&b"null"[..], b"true", b"false"].contains(&value) {
-                    self.take(at, end, Class::Password);
+                if !enough || value.is_empty() || [&b"null"[..], b"true", b"false"].contains(&value) {
+                    return at; // what was not taken may hold a key of its own
                 }
+                self.take(at, end, Class::Password);
                 end
             }
             Keyed::Cookie => {
                 let end = at + bytes[at..].iter().take_while(|b| !b.is_ascii_whitespace() && **b != b';').count();
-                if end - at >= COOKIE_BYTES_MIN || end > at && self.is_open_at(end) {
-                    self.take(at, end, Class::Cookie);
+                if end - at < COOKIE_BYTES_MIN && !(end > at && self.is_open_at(end)) {
+                    return at;
                 }
+                self.take(at, end, Class::Cookie);
                 end
             }
             Keyed::User => {
@@ -367,7 +370,10 @@ impl Keyed {
         if folded.ends_with(b"authorization") {
             return Some(Keyed::Authorization);
         }
-        if bytes[sign] == b'=' && (COOKIES.contains(&word) || key.starts_with(b"__Host-")) {
+        // A cookie's name may follow anything: `a-JSESSIONID=`.
+        let last = key.rsplit(|b| matches!(b, b'-' | b'.')).next().unwrap_or(key);
+        let is_cookie = COOKIES.iter().any(|name| word == *name || last.eq_ignore_ascii_case(name));
+        if bytes[sign] == b'=' && (is_cookie || key.starts_with(b"__Host-")) {
             return Some(Keyed::Cookie);
         }
         let before = sign.checked_sub(5).and_then(|i| bytes.get(i));
