@@ -1,6 +1,8 @@
 //! The little that the commands themselves ask of the system.
 #![allow(clippy::disallowed_methods, reason = "a rim: commands read the files they are told to read")]
 
+#[cfg(feature = "shipper")]
+use anyhow::Context as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -235,4 +237,12 @@ pub(crate) fn try_write(folder: &Path) -> io::Result<()> {
 pub(crate) fn seconds_apart(seconds: i64) -> u64 {
     use outside::Clock as _;
     (outside::real::RealClock::default().wall_ns() / 1_000_000_000).abs_diff(seconds)
+}
+
+/// Whether a shipper runs on the state folder; an error where none ever did.
+#[cfg(feature = "shipper")]
+pub(crate) fn is_running(state: &Path) -> anyhow::Result<bool> {
+    shipper::is_running(state).with_context(|| {
+        format!("no shipper has kept its state in `{}`; name its folder with --state", state.display())
+    })
 }

@@ -66,10 +66,7 @@ fn is_of(stream: &StreamAudit, file: &Path) -> bool {
 
 /// Has the running shipper ask the indexer.
 fn ask(state: &Path, longest: Duration) -> anyhow::Result<Audit> {
-    let running = shipper::is_running(state).with_context(|| {
-        format!("no shipper has kept its state in `{}`; name its folder with --state", state.display())
-    })?;
-    if !running {
+    if !rim::is_running(state)? {
         bail!(
             "no shipper runs on `{}`: the indexer proves its books to it alone; start it and ask again",
             state.display()

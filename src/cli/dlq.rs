@@ -81,6 +81,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn read(state: &Path) -> anyhow::Result<Vec<Result<Letter, LetterError>>> {
+    rim::is_running(state)?;
     shipper::read_dead_letters(&RealFiles, state)
         .with_context(|| format!("failed to list the dead letters in `{}`", state.display()))
 }

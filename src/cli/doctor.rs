@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     indexer(to.as_deref(), token.as_deref(), &mut report)?;
     report.out.flush()?;
     if report.failed > 0 {
-        bail!("{} things keep the shipper from its work", report.failed);
+        bail!("{} of these (FAIL) must be cured before the shipper can do its work", report.failed);
     }
     Ok(())
 }
