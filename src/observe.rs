@@ -111,7 +111,11 @@ fn metrics(status: &Status, alive: bool) -> String {
         ("mark_bytes", "Bytes settled, of the files there are now.", sum(|f| f.mark)),
         ("dead_bytes", "Bytes refused and kept as dead letters.", sum(|f| f.dead_bytes)),
         ("excluded_bytes", "Bytes left out by a rule.", sum(|f| f.excluded_bytes)),
-        ("lost_bytes", "Bytes declared lost.", sum(|f| f.lost_bytes)),
+        ("lost_bytes", "Bytes declared lost, of files that are gone too.", status.lost_bytes),
+        ("held_bytes", "Bytes of removed files kept on disk because they are not shipped.", status.held_bytes),
+        ("dead_letters", "Events refused and kept as dead letters.", status.dead_letters),
+        ("requests", "Requests without answer.", status.requests),
+        ("requests_limit", "Requests that may be without answer, by the time answers take.", status.requests_limit),
         ("state_unwritable", "Whether the state files cannot be written.", u64::from(status.state_unwritable)),
         ("left_out_files", "Rotated files left out for their age.", status.left_out.len() as u64),
     ];
@@ -155,8 +159,8 @@ mod tests {
 
     #[test]
     fn metrics_are_lines_a_scraper_reads() {
-        let file = shipper::FileStatus { behind_bytes: 7, lost_bytes: 3, ..shipper::FileStatus::default() };
-        let mut status = Status { files: vec![file], link: Link::Up, ..Status::default() };
+        let file = shipper::FileStatus { behind_bytes: 7, lost_bytes: 2, ..shipper::FileStatus::default() };
+        let mut status = Status { files: vec![file], link: Link::Up, lost_bytes: 3, ..Status::default() };
         status.redacted.insert("jwt".to_owned(), 2);
         let text = metrics(&status, true);
         for line in ["carbontrail_ship_behind_bytes 7", "carbontrail_ship_lost_bytes 3", "carbontrail_ship_up 1"] {

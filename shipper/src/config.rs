@@ -181,7 +181,9 @@ pub struct Limits {
     pub step_bytes_max: usize,
     /// Bytes read back for the zone before the first range of a folder (protocol rule 12).
     pub look_back_bytes_max: u64,
-    /// Requests without answer at one time.
+    /// Requests without answer at one time, before anything is known about the indexer.
+    pub requests_first: usize,
+    /// The same, however fast it answers.
     pub requests_max: usize,
     /// Bytes of an event that travels while still open.
     pub provisional_bytes_max: usize,
@@ -209,7 +211,8 @@ impl Default for Limits {
             memory_bytes_max: 16 << 20,
             step_bytes_max: 2 << 20,
             look_back_bytes_max: 64 << 20,
-            requests_max: 4,
+            requests_first: 4,
+            requests_max: 16,
             provisional_bytes_max: 64 << 10,
             state_bytes_min: 256 << 10,
             idle_files_open_max: 512,

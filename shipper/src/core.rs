@@ -11,6 +11,7 @@ mod admit;
 mod answers;
 mod api;
 mod audit;
+mod concurrency;
 mod configure;
 mod cuts;
 mod formats;

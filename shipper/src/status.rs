@@ -21,6 +21,12 @@ pub struct Status {
     /// Bytes of removed files that are kept on disk because they are not shipped.
     #[serde(default)]
     pub held_bytes: u64,
+    /// Requests without answer.
+    #[serde(default)]
+    pub requests: u64,
+    /// As many of them as the indexer bears, by the time its answers take.
+    #[serde(default)]
+    pub requests_limit: u64,
     /// Bytes declared lost, of all streams, those included that are gone.
     #[serde(default)]
     pub lost_bytes: u64,

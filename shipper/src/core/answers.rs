@@ -40,6 +40,11 @@ impl ShipperCore {
         if self.link.failures > 0 {
             self.notice(Importance::Info, "the indexer answers again");
         }
+        if answer.verdicts.iter().any(|verdict| matches!(verdict, Verdict::Refused(Refusal::Busy { .. }))) {
+            self.link.concurrency.refused(sent.at, self.now);
+        } else if sent.last_one && self.link.failures == 0 {
+            self.link.concurrency.answered(sent.at, self.now);
+        }
         self.link.failures = 0;
         self.link.error = None;
         self.link.status = Link::Up;
@@ -343,6 +348,9 @@ impl ShipperCore {
 
     /// Not answered, or refused as a whole.
     fn not_taken(&mut self, sent: &Sent, error: &SendError) {
+        if matches!(error, SendError::Busy { .. } | SendError::Unreachable(_)) {
+            self.link.concurrency.refused(sent.at, self.now);
+        }
         let in_doubt = matches!(error, SendError::Refused(_) | SendError::TooLarge { .. }) && self.doubt(sent, error);
         self.undo(sent);
         if !in_doubt {

@@ -85,6 +85,8 @@ impl ShipperCore {
             state_unwritable: self.journal.failed,
             progress: self.progress(),
             held_bytes: self.holding.bytes,
+            requests: self.link.in_flight.len() as u64,
+            requests_limit: self.link.at_once() as u64,
             lost_bytes: self.streams.values().map(|s| s.kept.other.lost).sum(),
             dead_letters: self.dead.size().0 as u64,
             files,

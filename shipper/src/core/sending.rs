@@ -4,9 +4,10 @@
 //! was not answered is not kept: its bytes are read again from the file, from the mark, so that what is sent
 //! in its place is the same up to where it ended. It goes to the same indexer (rule 26): a shipper has one.
 
+use super::concurrency::Concurrency;
 use super::{ShipperCore, ShipperOutput, Ticket};
 use crate::batch::{Closed, InFlight, Wiring};
-use crate::config::Timing;
+use crate::config::{Limits, Timing};
 use crate::identity::product_of;
 use crate::kept::{Loss, Phase};
 use crate::status::Link;
@@ -14,6 +15,7 @@ use crate::stream::{Naming, Opened, Stream};
 use bytes::Bytes;
 use parsers::{Offset, TimeNs};
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 use wire::{Epoch, Factors, Fate, Hello, Message, Open, Provisional, Range, Ranges, Request, StreamId};
 
@@ -50,6 +52,10 @@ pub(super) struct Sent {
     pub(super) bytes: usize,
     /// The store it was meant for.
     pub(super) incarnation: Option<u64>,
+    /// When.
+    pub(super) at: Duration,
+    /// Whether no other could follow it.
+    pub(super) last_one: bool,
 }
 
 /// The way to the indexer.
@@ -63,17 +69,20 @@ pub(super) struct LinkState {
     pub(super) retry_at: Duration,
     pub(super) error: Option<String>,
     pub(super) in_flight: BTreeMap<Ticket, Sent>,
+    pub(super) concurrency: Concurrency,
     pub(super) batch_bytes_max: usize,
     /// Oldest time that the indexer keeps.
     pub(super) oldest: Option<TimeNs>,
     /// Events given up since the last that was taken, for refusals of whole requests.
     pub(super) given_up: u32,
+    /// The stream that was served last: the next request begins behind it.
+    served: StreamId,
     next_ticket: u64,
     last_sent: Duration,
 }
 
 impl LinkState {
-    pub(super) fn new(now: Duration) -> LinkState {
+    pub(super) fn new(now: Duration, limits: &Limits) -> LinkState {
         LinkState {
             epoch: None,
             incarnation: None,
@@ -83,12 +92,19 @@ impl LinkState {
             retry_at: now,
             error: None,
             in_flight: BTreeMap::new(),
+            concurrency: Concurrency::new(limits.requests_first, limits.requests_max),
             batch_bytes_max: usize::MAX,
             oldest: None,
             given_up: 0,
+            served: StreamId::default(),
             next_ticket: 1,
             last_sent: now,
         }
+    }
+
+    /// Requests that may be without answer now. After a failure one shows whether it is over.
+    pub(super) fn at_once(&self) -> usize {
+        if self.failures > 0 { 1 } else { self.concurrency.limit() }
     }
 
     /// When an idle shipper asks whether the store is still the same (protocol rule 28).
@@ -121,8 +137,7 @@ impl ShipperCore {
         if self.now < self.link.retry_at {
             return;
         }
-        // After a failure one request shows whether it is over.
-        let at_once = if self.link.failures > 0 { 1 } else { self.config.limits.requests_max };
+        let at_once = self.link.at_once();
         if self.link.epoch.is_none() {
             if self.link.in_flight.is_empty() {
                 self.say_hello();
@@ -182,22 +197,29 @@ impl ShipperCore {
                 stream.busy = Some(ticket);
             }
         }
-        self.link.in_flight.insert(
-            ticket,
-            Sent { parts: load.parts, backfill, bytes: load.bytes, incarnation: self.link.incarnation },
-        );
+        let sent = Sent {
+            parts: load.parts,
+            backfill,
+            bytes: load.bytes,
+            incarnation: self.link.incarnation,
+            at: self.now,
+            last_one: self.link.in_flight.len() + 1 >= self.link.at_once(),
+        };
+        self.link.in_flight.insert(ticket, sent);
         let epoch = self.link.epoch.unwrap_or_default();
         let request = Request { agent: self.agent.id, epoch, messages: load.messages };
         self.out.push(ShipperOutput::Send { ticket, request });
     }
 
-    /// Gathers what streams have to say, to the size of one batch.
+    /// Gathers what streams have to say, to the size of one batch; each has its turn.
     fn load(&mut self, backfill: bool) -> Load {
         let mut load = Load::default();
         let most = self.batch_bytes_max();
+        let behind_last = (Bound::Excluded(self.link.served), Bound::Unbounded);
         let ready: Vec<StreamId> = self
             .active
-            .iter()
+            .range(behind_last)
+            .chain(self.active.range(..=self.link.served))
             .copied()
             .filter(|id| self.streams.get(id).is_some_and(|s| s.kept.backfill == backfill && self.has_to_say(s)))
             .collect();
@@ -210,6 +232,7 @@ impl ShipperCore {
                 continue;
             }
             self.say(id, &mut load);
+            self.link.served = id;
             if alone && !load.parts.is_empty() {
                 break;
             }
@@ -380,10 +403,7 @@ impl ShipperCore {
     pub(super) fn wake_of(&self, stream: &Stream) -> Duration {
         let mut wake = Duration::MAX;
         let link = self.link.retry_at.max(self.now);
-        if self.has_to_say(stream)
-            && self.link.epoch.is_some()
-            && self.link.in_flight.len() < self.config.limits.requests_max
-        {
+        if self.has_to_say(stream) && self.link.epoch.is_some() && self.link.in_flight.len() < self.link.at_once() {
             wake = wake.min(link);
         }
         if stream.building.is_some() && stream.busy.is_none() {

@@ -62,6 +62,7 @@ impl ShipperCore {
             loaded.begin_anew(new_agent(&outside, &config, identity), files);
         }
         let now = outside.clock.monotonic();
+        let link = LinkState::new(now, &config.limits);
         let dead = DeadLetters::open(std::sync::Arc::clone(&outside.files), state, config.limits.dead_bytes_max)
             .map_err(failed("look at the dead letters in"))?;
         dead::sweep(&*outside.files, state);
@@ -84,7 +85,7 @@ impl ShipperCore {
             active: BTreeSet::new(),
             turn: StreamId(0),
             folders: BTreeMap::new(),
-            link: LinkState::new(now),
+            link,
             scratch: Vec::new(),
             bucket: crate::rate::Bucket::default(),
             out: Vec::new(),

@@ -93,3 +93,33 @@ fn a_source_names_zone_product_and_labels() {
     assert_eq!(of("other.log").product, None);
     assert_eq!(of("other.log").labels.len(), 2);
 }
+
+#[test]
+fn floods_and_trickles_have_their_turns_on_a_narrow_way() {
+    let mut w = World::new(6);
+    (w.config.limits.requests_first, w.config.limits.requests_max) = (1, 1);
+    (w.config.limits.read_bytes, w.config.limits.batch_bytes_max) = (2000, 1000);
+    for flood in 0..6 {
+        w.disk.append(&log(&format!("flood-{flood}.log")), &lines(20_000));
+    }
+    w.start();
+    for _ in 0..50 {
+        w.step(ShipperInput::Tick);
+        w.deliver(true);
+        w.clock.advance(Duration::from_millis(25));
+    }
+    let trickles: Vec<String> = (0..20).map(|n| format!("trickle-{n}.log")).collect();
+    for name in &trickles {
+        w.append(name, &lines(2));
+    }
+    w.clock.advance(w.config.timing.linger);
+    let mut requests = 0;
+    while trickles.iter().any(|name| taken(&w, name) == 0) {
+        w.step(ShipperInput::Tick);
+        requests += u32::from(w.deliver(true));
+        w.clock.advance(Duration::from_millis(25));
+        assert!(requests < 60, "a line waits behind {requests} requests of floods");
+    }
+    let left = (0..6).filter(|n| taken(&w, &format!("flood-{n}.log")) < lines(20_000).len() as u64).count();
+    assert_eq!(left, 6, "the floods went on all the while");
+}
