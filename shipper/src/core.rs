@@ -21,6 +21,7 @@ mod reading;
 mod report;
 mod scan;
 mod sending;
+mod spilling;
 mod state;
 mod zones;
 
@@ -165,6 +166,7 @@ impl ShipperCore {
 
     fn exit(&mut self, reason: ExitReason) {
         self.tell_redacted();
+        self.spill_at_exit();
         self.save_marks();
         self.sync_state();
         self.exited = true;

@@ -17,6 +17,7 @@ mod rate;
 mod records;
 mod run;
 mod slots;
+mod spill;
 mod status;
 mod stream;
 mod tail;

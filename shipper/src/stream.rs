@@ -140,13 +140,17 @@ impl Stream {
         self.tail.is_some() || self.held.is_some()
     }
 
+    /// The handle that keeps the file's bytes.
+    pub(crate) fn held_file(&self) -> Option<&dyn File> {
+        match &self.tail {
+            Some(tail) => Some(tail.file()),
+            None => self.held.as_deref(),
+        }
+    }
+
     /// Facts of the file by the handle that is held; `None` when none is.
     pub(crate) fn held_metadata(&self) -> Option<io::Result<Metadata>> {
-        match (&self.tail, &self.held) {
-            (Some(tail), _) => Some(tail.metadata()),
-            (None, Some(file)) => Some(file.metadata()),
-            (None, None) => None,
-        }
+        self.held_file().map(File::metadata)
     }
 
     /// Up to where the file was read; the mark when it is not open.

@@ -108,6 +108,10 @@ impl Tail {
         self.file
     }
 
+    pub(crate) fn file(&self) -> &dyn File {
+        &*self.file
+    }
+
     /// Facts of the open file, whatever its name is now.
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
         self.file.metadata()

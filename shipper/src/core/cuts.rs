@@ -155,6 +155,9 @@ impl ShipperCore {
             .collect();
         for id in ended {
             let at_end = self.streams.get(&id).is_some_and(|s| s.tail.is_none()) || self.is_really_at_end(id);
+            if at_end {
+                self.declare_what_was_not_copied(id);
+            }
             let Some(stream) = self.streams.get_mut(&id).filter(|_| at_end) else { continue };
             let nameless = stream.naming == Naming::Nameless;
             stream.kept.phase = if nameless { Phase::Detached } else { Phase::Ended };

@@ -2,23 +2,24 @@
 //!
 //! The file is the buffer. A file with bytes that are not settled is kept open, so that removing it does not take them;
 //! a rotated one is also pinned by a hard link in the state folder, where that is on the same file system, so that even
-//! a restart finds it. Both keep disk space from the host's own service. All that only this shipper keeps is bounded, by
+//! a restart finds it. Where no link can be made, what was removed is copied when it matters ([`super::spilling`]). All keep disk space from the host's own service. All that only this shipper keeps is bounded, by
 //! a number of bytes and by a part of the file system, and given up, oldest first, when little is free. What is given up
 //! is journaled as lost, with its range, before it is let go (protocol rule 30).
 
+use super::spilling::{Spilled, is_spill};
 use super::{Importance, ShipperCore};
 use crate::kept::{Loss, Phase};
 use crate::stream::{Naming, Stream};
 use outside::{OpenMode, Safeguard, Space};
 use parsers::Offset;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::StreamId;
 
-/// Folder of the pins inside the state folder.
-const FOLDER: &str = "spool";
+/// Folder of the pins and copies inside the state folder.
+pub(super) const FOLDER: &str = "spool";
 /// Handles kept for files that are not being read.
 const HANDLES_MAX: usize = 512;
 
@@ -27,10 +28,21 @@ const HANDLES_MAX: usize = 512;
 pub(super) struct Holding {
     next: Duration,
     pinned: BTreeSet<StreamId>,
+    /// Copies of removed files.
+    pub(super) spilled: BTreeMap<StreamId, Spilled>,
+    /// No copies are made before.
+    pub(super) spill_again: Duration,
     /// Log folders from which no link can be made into the state folder.
     unlinkable: BTreeSet<PathBuf>,
     /// Bytes that only this shipper keeps on disk.
     pub(super) bytes: u64,
+}
+
+impl Holding {
+    /// Whether a second name keeps the stream's file.
+    pub(super) fn is_pinned(&self, id: StreamId) -> bool {
+        self.pinned.contains(&id)
+    }
 }
 
 fn pin_of(state: &Path, id: StreamId) -> PathBuf {
@@ -38,12 +50,12 @@ fn pin_of(state: &Path, id: StreamId) -> PathBuf {
 }
 
 /// Nothing of it may be lost yet.
-fn is_owed(stream: &Stream) -> bool {
+pub(super) fn is_owed(stream: &Stream) -> bool {
     stream.kept.phase == Phase::Following && stream.behind() > 0 && stream.kept.losses.is_empty()
 }
 
 impl ShipperCore {
-    /// Takes up what a start finds pinned.
+    /// Takes up what a start finds pinned, or copied.
     pub(super) fn take_up_pins(&mut self) -> io::Result<()> {
         let folder = self.state_folder.join(FOLDER);
         let names = match self.outside.files.list(&folder) {
@@ -51,7 +63,9 @@ impl ShipperCore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(error),
         };
-        for name in names {
+        // A pin is better than a copy.
+        let (copies, pins): (Vec<PathBuf>, Vec<PathBuf>) = names.into_iter().partition(|name| is_spill(name));
+        for name in pins {
             let id = u64::from_str_radix(&name.to_string_lossy(), 16).ok().map(StreamId);
             let stream = id.and_then(|id| self.streams.get_mut(&id)).filter(|s| s.kept.phase == Phase::Following);
             let path = folder.join(&name);
@@ -65,7 +79,7 @@ impl ShipperCore {
                 _ => self.outside.files.remove_file(&path)?,
             }
         }
-        Ok(())
+        copies.iter().try_for_each(|name| self.take_up_spill(name))
     }
 
     /// Opens, pins and lets go what is due, and keeps all of it within its bounds.
@@ -76,7 +90,9 @@ impl ShipperCore {
         self.holding.next = self.now + self.config.timing.hold_interval;
         self.open_what_is_owed();
         self.pin_what_is_owed();
+        self.spill_while_away();
         self.unpin();
+        self.remove_spills();
         self.measure();
         self.keep_within_bounds();
     }
@@ -85,6 +101,7 @@ impl ShipperCore {
     pub(super) fn wake_of_holding(&self) -> Duration {
         let owed = self.holding.bytes > 0
             || !self.holding.pinned.is_empty()
+            || !self.holding.spilled.is_empty()
             || self.active.iter().filter_map(|id| self.streams.get(id)).any(|s| is_owed(s) && !s.is_held_open());
         if owed { self.holding.next } else { Duration::MAX }
     }
@@ -163,7 +180,12 @@ impl ShipperCore {
         for stream in self.streams.values_mut() {
             let pins = u64::from(self.holding.pinned.contains(&stream.kept.id));
             let facts = stream.held_metadata().and_then(Result::ok);
-            stream.held_bytes = facts.filter(|facts| facts.links <= pins).map_or(0, |facts| facts.size);
+            let own = facts.filter(|facts| facts.links <= pins).map_or(0, |facts| facts.size);
+            stream.held_bytes = match self.holding.spilled.get(&stream.kept.id) {
+                Some(copy) if copy.is_all_there_is() => copy.bytes,
+                Some(copy) => own + copy.bytes,
+                None => own,
+            };
             self.holding.bytes += stream.held_bytes;
         }
     }
@@ -193,7 +215,11 @@ impl ShipperCore {
             } else {
                 return;
             };
-            if self.give_up(id, reason) {
+            // A handle beside a whole copy costs nothing.
+            if let Some(handle) = self.let_handle_go(id) {
+                bytes = bytes.saturating_sub(handle);
+                freed += handle;
+            } else if self.give_up(id, reason) {
                 bytes = bytes.saturating_sub(size);
                 freed += size;
             }
@@ -227,6 +253,7 @@ impl ShipperCore {
         self.active.insert(id);
         self.journal_stream(id);
         self.unpin();
+        self.remove_spills();
         self.notice(Importance::Error, format!("{reason}; a shorter outage, or more disk, would have kept it"));
         true
     }

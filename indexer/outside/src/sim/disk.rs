@@ -45,6 +45,7 @@ pub(super) struct Disk {
     free_inodes: BTreeSet<u64>,
     reuse_inodes: bool,
     capacity: u64,
+    links_refused: bool,
     used: u64,
     pub(super) locks: BTreeSet<PathBuf>,
     fail_syncs: u32,
@@ -132,6 +133,7 @@ impl SimDisk {
             free_inodes: BTreeSet::new(),
             reuse_inodes: false,
             capacity,
+            links_refused: false,
             used: 0,
             locks: BTreeSet::new(),
             fail_syncs: 0,
@@ -159,6 +161,11 @@ impl SimDisk {
     /// Lets reads come back short now and then.
     pub fn short_reads(&self, short: bool) {
         self.lock().short_reads = short;
+    }
+
+    /// No second name can be made from now on, as between file systems or to files of another user.
+    pub fn refuse_links(&self) {
+        self.lock().links_refused = true;
     }
 
     /// Changes the size of the disk; below what is used it is full.
@@ -337,6 +344,9 @@ impl Disk {
     }
 
     pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        if self.links_refused {
+            return Err(io::ErrorKind::CrossesDevices.into());
+        }
         let number = self.find(from)?;
         if self.find(to).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());

@@ -131,3 +131,126 @@ fn killed_at_any_call_of_giving_up_the_loss_is_journaled_before_the_bytes_go() {
     }
     panic!("the run has more calls than were tried");
 }
+
+fn copies(w: &World) -> usize {
+    let names = w.disk.process().list(Path::new("/state/spool")).unwrap_or_default();
+    names.iter().filter(|name| name.extension().is_some_and(|e| e == "spill")).count()
+}
+
+/// As `rotated_and_owed`, the rotated file removed, where no link can be made.
+fn removed_and_unpinned(seed: u64, set: impl FnOnce(&mut World)) -> World {
+    let w = rotated_and_owed(seed, |w| {
+        w.disk.refuse_links();
+        set(w);
+    });
+    assert_eq!(pins(&w), 0, "no link can be made");
+    w.disk.remove(&log("wso2carbon.log.1")).unwrap();
+    w
+}
+
+#[test]
+fn where_no_link_can_be_made_a_removed_file_is_copied_and_outlives_the_process() {
+    let mut w = removed_and_unpinned(6, |_| {});
+    silence(&mut w, 3);
+    assert_eq!(copies(&w), 1);
+    let size = lines(0..1000).len() as u64;
+    let held = w.status().held_bytes;
+    assert!(held > size && held < 2 * size, "handle and copy: {held} of {size}");
+    w.kill().start();
+    silence(&mut w, 5);
+    let held = w.status().held_bytes;
+    assert!(held > 0 && held < size / 2, "the copy alone: {held} of {size}");
+    w.pass(Duration::from_secs(80));
+    let all = lines(0..1000);
+    assert!(w.indexer.rows.values().any(|row| row.bytes() == all && row.gone), "{:#?}", w.status());
+    assert!(w.indexer.rows.values().all(|row| row.lost.is_empty()), "{:?}", w.notices);
+    assert_eq!((copies(&w), w.status().held_bytes), (0, 0));
+}
+
+#[test]
+fn while_all_goes_well_nothing_is_copied_and_at_the_end_what_is_owed() {
+    let mut w = World::new(7);
+    w.disk.refuse_links();
+    w.config.rate = Some(2_000);
+    w.disk.append(&log(FILE), &lines(0..1000));
+    w.start().pass(Duration::from_secs(3));
+    w.disk.rename(&log(FILE), &log("wso2carbon.log.1")).unwrap();
+    w.pass(Duration::from_secs(3));
+    w.disk.remove(&log("wso2carbon.log.1")).unwrap();
+    w.step(ShipperInput::Overflow).pass(Duration::from_secs(3));
+    assert_eq!(copies(&w), 0, "it is only slow");
+    w.step(ShipperInput::Shutdown).pass(Duration::from_secs(6));
+    assert!(w.exit.is_some());
+    assert_eq!(copies(&w), 1);
+    w.config.rate = None;
+    w.kill().start().pass(Duration::from_secs(80));
+    let all = lines(0..1000);
+    assert!(w.indexer.rows.values().any(|row| row.bytes() == all), "{:#?}", w.status());
+    assert!(w.indexer.rows.values().all(|row| row.lost.is_empty()), "{:?}", w.notices);
+    assert_eq!(copies(&w), 0);
+}
+
+#[test]
+fn a_copy_does_not_take_a_new_file_with_the_old_number_for_its_own() {
+    let mut w = removed_and_unpinned(8, |_| {});
+    silence(&mut w, 3);
+    w.kill();
+    // Whatever number it gets: the folder is full of new files at the next start.
+    for n in 0..20 {
+        w.disk.append(&log(&format!("new-{n}.log")), &lines(3000 + n * 10..3000 + n * 10 + 10));
+    }
+    w.start().pass(Duration::from_secs(80));
+    let all = lines(0..1000);
+    assert!(w.indexer.rows.values().any(|row| row.bytes() == all), "{:#?}", w.status());
+    for n in 0..20 {
+        let own = lines(3000 + n * 10..3000 + n * 10 + 10);
+        assert!(w.indexer.rows.values().any(|row| row.bytes() == own), "file {n}");
+    }
+}
+
+#[test]
+fn before_a_copied_file_is_given_up_its_handle_goes() {
+    let size = lines(0..1000).len() as u64;
+    let mut w = removed_and_unpinned(9, |w| w.config.limits.held_bytes_max = size / 2);
+    silence(&mut w, 30);
+    let held = w.status().held_bytes;
+    assert!(held > 0 && held < size / 2, "{held} of {size}; {:?}", w.notices);
+    w.pass(Duration::from_secs(80));
+    assert!(w.indexer.rows.values().any(|row| row.bytes() == lines(0..1000)), "{:#?}", w.status());
+    assert_eq!(copies(&w), 0);
+}
+
+#[test]
+fn killed_at_any_call_of_copying_every_byte_is_shipped_or_declared_lost() {
+    let all = lines(0..1000);
+    let mark = lines(0..10).len() as u64;
+    let (mut whole, mut lost) = (0, 0);
+    for call in 0..4000 {
+        let mut w = removed_and_unpinned(10, |_| {});
+        w.files.die_after(call);
+        silence(&mut w, 3);
+        let died = w.core.is_none();
+        if call % 2 == 0 && died {
+            w.disk.power_cut();
+        }
+        w.kill().start().pass(Duration::from_secs(120));
+        let row = w.indexer.rows.values().find(|row| all.starts_with(&row.bytes()) && row.mark.0 >= mark).unwrap();
+        let bytes = row.bytes().len() as u64;
+        match row.lost.last() {
+            None => {
+                assert_eq!(bytes, all.len() as u64, "killed at call {call}");
+                whole += 1;
+            }
+            Some((from, _)) => {
+                assert_eq!(*from, bytes, "killed at call {call}");
+                lost += 1;
+            }
+        }
+        assert_eq!(copies(&w), 0, "killed at call {call}");
+        if !died {
+            assert!(whole > 0 && lost > 0, "{whole} whole, {lost} lost");
+            return;
+        }
+    }
+    panic!("the run has more calls than were tried");
+}
