@@ -55,6 +55,25 @@ pub struct InputAt {
     pub input: Input,
 }
 
+/// How many programs are remembered that write through one tool. A pod's containers are few.
+pub(crate) const CHANNELS_MAX: usize = 8;
+
+/// The last event of one of several programs that write through one tool (containers through docker-compose, stdout
+/// and stderr through a container's runtime), which a line of another one ended: its next lines go on from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// Which program; a hash of the name that the tool gives it.
+    pub name: u32,
+    /// Its last event.
+    pub event: Offset,
+    /// [`crate::head_hash`] of that event's first line.
+    pub head_hash: u32,
+    /// Which further lines that event would have taken.
+    pub lines: Lines,
+    /// The event's last line goes on in the program's next one: the tool cut it, because it was long.
+    pub mid_line: bool,
+}
+
 /// State between two events: family lock, zone, last time, what a cut left behind. At most 1 KiB encoded.
 ///
 /// Starting again at any mark with the context of that mark gives the same events as never having stopped.
@@ -84,6 +103,8 @@ pub struct Context {
     pub lock: Option<Family>,
     /// Own formats of the file.
     pub formats: Formats,
+    /// Programs that write through one tool, and whose last event may go on, newest first; at most [`CHANNELS_MAX`].
+    pub channels: Vec<Channel>,
     /// What redaction has to go on with: a secret that spans lines has begun and not ended (protocol rule 41).
     pub block: Option<OpenBlock>,
 }
@@ -131,8 +152,16 @@ impl Context {
         }
     }
 
-    /// What the event at `offset` leaves for the ones after it.
-    pub(crate) fn after(&mut self, piece: &Piece, left: Left, offset: Offset) {
+    /// What the event at `offset` leaves for the ones after it; `head_hash` counts for those of several programs only.
+    pub(crate) fn after(&mut self, piece: &Piece, left: Left, offset: Offset, head_hash: u32) {
+        if piece.channel != 0 {
+            self.channels.retain(|c| c.name != piece.channel);
+            if piece.interrupted || piece.end == End::CutAtLine {
+                let (name, lines, mid_line) = (piece.channel, piece.rule, piece.goes_on);
+                self.channels.insert(0, Channel { name, event: offset, head_hash, lines, mid_line });
+                self.channels.truncate(CHANNELS_MAX);
+            }
+        }
         let cut = piece.end != End::Closed;
         self.cut = cut.then_some(offset);
         self.cut_lines = if cut { piece.rule } else { Lines::default() };

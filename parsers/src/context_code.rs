@@ -2,22 +2,24 @@
 //!
 //! ```text
 //! 0  magic "ctpx"
-//! 4  version: 1, 2 when formats follow, 3 when a redaction block is open
+//! 4  version: 1, 2 when formats follow, 3 when a redaction block is open, 4 with channels or the lock `-`
 //! 5  flags: head_seen 1, mid_line 2, after_generation 4, and which of the optional parts follow (below)
-//! 6  cut_lines, lock (0: none)
+//! 6  cut_lines, lock (0: none, 255: the family `-`)
 //! 8  zone        (flag 8)    source u8, length u8, name
 //!    last_time   (flag 16)   i64
 //!    last_zone   (flag 32)   offset minutes i16, source u8
 //!    cut         (flag 64)   u64
 //!    day         (flag 128)  i32
-//!    parts u8: file_time 1, block 2, formats 4 (the last two in version 3)
+//!    parts u8: file_time 1, block 2, formats 4 (the last two from version 3 on), channels 8 (version 4)
 //!    file_time   (part 1)    i64
 //!    block       (part 2)    kind u8, bytes left u32
+//!    channels    (part 8)    count u8, each name u32, event u64, head hash u32, its lines and 128 if mid-line u8
 //!    formats     (version 2, part 4) length u16, their specifications
 //! n-4  checksum: low 32 bits of xxh3 over all before it
 //! ```
 //! Numbers are little-endian. A version that is not known is refused; the caller then counts it as empty.
 
+use crate::context::{CHANNELS_MAX, Channel};
 use crate::framing::Lines;
 use crate::redact::OpenBlock;
 use crate::{Context, ContextError, Family, Formats, Offset, TimeNs, Zone, ZoneSource};
@@ -31,8 +33,14 @@ const VERSION_FORMATS: u8 = 2;
 /// Inside of a secret that spans lines: code that does not know of it would show the rest.
 const VERSION_BLOCK: u8 = 3;
 
+/// With lines that begin with a time as heads, or programs whose events go on: code that knows none would cut otherwise.
+const VERSION_CHANNELS: u8 = 4;
+
+/// How the family `-` stands in the place of the lock, where 0 is none.
+const LOCK_DATED: u8 = 255;
+
 /// Names of zones are short; a longer one is no zone and is not carried.
-const ZONE_NAME_MAX: usize = 255;
+const ZONE_NAME_MAX: usize = 100;
 
 impl Context {
     /// Encodes it: magic, version, fields, checksum; at most 1 KiB.
@@ -49,11 +57,17 @@ impl Context {
             | u8::from(self.cut.is_some()) << 6
             | u8::from(self.day.is_some()) << 7;
         let version = match (&self.block, self.formats.is_empty()) {
+            _ if !self.channels.is_empty() || self.lock == Some(Family::None) => VERSION_CHANNELS,
             (Some(_), _) => VERSION_BLOCK,
             (None, false) => VERSION_FORMATS,
             (None, true) => VERSION,
         };
-        out.extend([version, flags, self.cut_lines as u8, self.lock.map_or(0, |f| f as u8)]);
+        let lock = match self.lock {
+            None => 0,
+            Some(Family::None) => LOCK_DATED,
+            Some(family) => family as u8,
+        };
+        out.extend([version, flags, self.cut_lines as u8, lock]);
         if let Some(zone) = zone {
             out.extend([zone.source as u8, zone.name.len() as u8]);
             out.extend_from_slice(zone.name.as_bytes());
@@ -71,8 +85,8 @@ impl Context {
         if let Some(day) = self.day {
             out.extend(day.to_le_bytes());
         }
-        let with_formats = version == VERSION_BLOCK && !self.formats.is_empty();
-        let parts = [self.file_time.is_some(), self.block.is_some(), with_formats];
+        let with_formats = version >= VERSION_BLOCK && !self.formats.is_empty();
+        let parts = [self.file_time.is_some(), self.block.is_some(), with_formats, !self.channels.is_empty()];
         out.push(parts.iter().rev().fold(0, |bits, part| bits << 1 | u8::from(*part)));
         if let Some(TimeNs(t)) = self.file_time {
             out.extend(t.to_le_bytes());
@@ -80,6 +94,16 @@ impl Context {
         if let Some(block) = self.block {
             out.push(block.kind as u8);
             out.extend(block.left.to_le_bytes());
+        }
+        let channels = &self.channels[..self.channels.len().min(CHANNELS_MAX)];
+        if !channels.is_empty() {
+            out.push(channels.len() as u8);
+        }
+        for channel in channels {
+            out.extend(channel.name.to_le_bytes());
+            out.extend(channel.event.0.to_le_bytes());
+            out.extend(channel.head_hash.to_le_bytes());
+            out.push(channel.lines as u8 | u8::from(channel.mid_line) << 7);
         }
         if !self.formats.is_empty() {
             let formats = self.formats.encode();
@@ -102,7 +126,7 @@ impl Context {
         if bytes.len() < 8 || !bytes.starts_with(MAGIC) {
             return Err(ContextError::Corrupt);
         }
-        if bytes[4] > VERSION_BLOCK {
+        if bytes[4] > VERSION_CHANNELS {
             return Err(ContextError::Newer);
         }
         let (body, sum) = bytes.split_at(bytes.len() - 4);
@@ -118,6 +142,15 @@ impl Context {
     }
 }
 
+fn lines(number: u8) -> Option<Lines> {
+    match number {
+        0 => Some(Lines::Joined),
+        1 => Some(Lines::All),
+        2 => Some(Lines::None),
+        _ => None,
+    }
+}
+
 struct Reader<'a> {
     rest: &'a [u8],
 }
@@ -126,14 +159,10 @@ impl Reader<'_> {
     fn context(&mut self) -> Option<(Context, bool)> {
         let flags = self.byte()?;
         let has = |bit: u8| flags >> bit & 1 == 1;
-        let cut_lines = match self.byte()? {
-            0 => Lines::Joined,
-            1 => Lines::All,
-            2 => Lines::None,
-            _ => return None,
-        };
+        let cut_lines = lines(self.byte()?)?;
         let lock = match self.byte()? {
             0 => None,
+            LOCK_DATED => Some(Family::None),
             n => Some(Family::from_number(n)?),
         };
         let mut context = Context {
@@ -150,7 +179,7 @@ impl Reader<'_> {
             ..Context::default()
         };
         let parts = self.byte()?;
-        if parts > 7 {
+        if parts > 15 {
             return None;
         }
         if parts & 1 == 1 {
@@ -160,7 +189,18 @@ impl Reader<'_> {
             let kind = self.byte()?;
             context.block = Some(OpenBlock::from_numbers(kind, u32::from_le_bytes(self.array()?))?);
         }
+        if parts & 8 == 8 {
+            let count = usize::from(self.byte()?);
+            (1..=CHANNELS_MAX).contains(&count).then_some(())?;
+            context.channels = (0..count).map(|_| self.channel()).collect::<Option<_>>()?;
+        }
         Some((context, parts & 4 == 4))
+    }
+
+    fn channel(&mut self) -> Option<Channel> {
+        let (name, event) = (u32::from_le_bytes(self.array()?), Offset(u64::from_le_bytes(self.array()?)));
+        let (head_hash, bits) = (u32::from_le_bytes(self.array()?), self.byte()?);
+        Some(Channel { name, event, head_hash, lines: lines(bits & 127)?, mid_line: bits >> 7 == 1 })
     }
 
     fn formats(&mut self) -> Option<Formats> {
@@ -233,14 +273,21 @@ mod tests {
             lock: Some(Family::Tm1),
             formats: formats(),
             block: OpenBlock::from_numbers(1, 7000),
+            channels: vec![
+                Channel { name: 7, event: Offset(u64::MAX), head_hash: 5, lines: Lines::All, mid_line: true };
+                CHANNELS_MAX
+            ],
         }
     }
 
     #[test]
     fn gives_back_what_was_encoded() {
-        let no_formats = Context { formats: Formats::default(), ..full() };
-        let no_block = Context { zone: None, day: None, block: None, ..full() };
-        for (context, version) in [(Context::default(), 1), (no_block, 2), (full(), 3), (no_formats, 3)] {
+        let no_channels = Context { channels: Vec::new(), ..full() };
+        let no_formats = Context { formats: Formats::default(), ..no_channels.clone() };
+        let no_block = Context { zone: None, day: None, block: None, ..no_channels.clone() };
+        let dated = Context { lock: Some(Family::None), ..Context::default() };
+        let all = [(Context::default(), 1), (no_block, 2), (no_channels, 3), (no_formats, 3), (full(), 4), (dated, 4)];
+        for (context, version) in all {
             let bytes = context.encode();
             assert!(bytes.len() <= 1024 && bytes[4] == version);
             assert_eq!(Context::decode(&bytes).unwrap(), context);
@@ -257,7 +304,7 @@ mod tests {
             assert!(i == 0 || Context::decode(&good[..i]).is_err(), "cut at {i}");
         }
         let mut newer = good;
-        newer[4] = VERSION_BLOCK + 1;
+        newer[4] = VERSION_CHANNELS + 1;
         assert_eq!(Context::decode(&newer), Err(ContextError::Newer));
     }
 

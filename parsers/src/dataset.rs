@@ -45,6 +45,7 @@ fn is_osgi(name: &str) -> bool {
 pub(crate) fn of_event(head: Option<&Head>, bytes: &[u8]) -> Dataset {
     let Some(head) = head else { return Dataset::Other };
     match head.family {
+        Family::None if head.single => Dataset::Access,
         Family::AccessPt | Family::AccessTc | Family::Websocket => Dataset::Access,
         Family::Corr => Dataset::Correlation,
         Family::Governance | Family::TidIsAudit => Dataset::Audit,

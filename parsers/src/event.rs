@@ -1,6 +1,7 @@
 //! The event model: what one event of a log file is, with its fields as spans into its bytes.
 
 use crate::{Dataset, Family, Field, FieldId, Value};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// A byte position in one stream (one generation of one file), counted from its first byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,8 +82,20 @@ pub enum Level {
 pub enum Continues {
     /// The event at this offset of the same stream.
     Event(Offset),
+    /// An earlier event of the same stream than the one before: lines of another program stand between them.
+    Earlier {
+        /// Its first byte.
+        event: Offset,
+        /// [`head_hash`] of its first line.
+        head_hash: u32,
+    },
     /// The generation before this one; the shipper knows its stream.
     Generation,
+}
+
+/// Hash of an event's first line (without its line end) in the file, keyed by its stream: a part of its id.
+pub fn head_hash(key: u64, line: &[u8]) -> u32 {
+    (xxh3_64_with_seed(line, key) >> 32) as u32
 }
 
 /// Facts about an event that are yes or no.

@@ -3,6 +3,7 @@
 use crate::fields::{Fields, access, audit, banner, carbon, correlation, hex, objects, osgi, text, trimmed};
 use crate::framing::Piece;
 use crate::head::Head;
+use crate::heads::dated;
 use crate::span::Span;
 use crate::stamp::Stamp;
 use crate::template::{Splitter, Template};
@@ -114,7 +115,8 @@ impl Maker {
         event.dataset = dataset;
         event.level = told.level;
         event.time = own.or_else(|| without_own(context));
-        event.continues = piece.continues.then(|| context.cut.map_or(Continues::Generation, Continues::Event));
+        let cut = || context.cut.map_or(Continues::Generation, Continues::Event);
+        event.continues = piece.from.or_else(|| piece.continues.then(cut));
         event.flags = piece.flags;
         event.fields = self.fields.finish();
         (&self.event, &mut self.left)
@@ -175,6 +177,15 @@ impl Maker {
             return Told { level, payload, zone: None };
         };
         match head.family {
+            Family::None if head.single => {
+                access::proxy(head, bytes, fields);
+                Told::default()
+            }
+            Family::None if head.level.is_empty() => {
+                let head = dated::with_second_line(head, bytes);
+                let (level, _) = carbon::fill(&head, piece.lines, bytes, fields);
+                Told { level, ..Told::default() }
+            }
             Family::AccessPt | Family::AccessTc => {
                 access::fill(head, bytes, fields);
                 Told::default()
@@ -222,7 +233,9 @@ impl Maker {
             told.payload = wrapper.time(&bytes[..first]);
         }
         let skip = wrapper.slice_of(&bytes[..first]);
-        self.fields.unwrapped(&inside, skip.map(|skip| (skip, first - skip)));
+        // The line end of a line that goes on in the next one is no part of what is inside.
+        let end = first - usize::from(bytes[..first].ends_with(b"\n") && wrapper.goes_on(&bytes[..first]));
+        self.fields.unwrapped(&inside, skip.map(|skip| (skip, end.saturating_sub(skip))));
         self.inside = inside;
         told
     }

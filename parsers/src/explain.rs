@@ -29,6 +29,9 @@ pub fn explain(facts: &FileFacts, around: Family, line: &[u8]) -> String {
         Wrapper::Cri => "inside a CRI prefix, ",
         Wrapper::DockerJson => "inside Docker's JSON object, ",
         Wrapper::Service => "inside the service wrapper's columns, ",
+        Wrapper::Stamped => "behind a container tool's time, ",
+        Wrapper::Pod => "behind a pod's name, ",
+        Wrapper::Journal => "behind a syslog header, ",
         Wrapper::Ansi => "without its colours, ",
     };
     match head::recognise_in(inside, fixed) {

@@ -9,7 +9,7 @@
 
 use crate::head::{self, Fixed, Head, WINDOW};
 use crate::wrapper::{self, Wrapper};
-use crate::{Context, Family, FileFacts, Flags, Formats, Input, InputAt, Offset, heads};
+use crate::{Channel, Context, Continues, Family, FileFacts, Flags, Formats, Input, InputAt, Offset, heads};
 
 /// The largest event (protocol rule 15).
 pub(crate) const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -40,6 +40,14 @@ pub(crate) struct Piece {
     pub(crate) rule: Lines,
     /// Goes on from what was cut before it.
     pub(crate) continues: bool,
+    /// The event that it goes on from, when that is not the one just before it.
+    pub(crate) from: Option<Continues>,
+    /// Which of several programs wrote it that write through one tool; 0: it is not told.
+    pub(crate) channel: u32,
+    /// A line of another program ended it.
+    pub(crate) interrupted: bool,
+    /// Its last line goes on in the next one of its program.
+    pub(crate) goes_on: bool,
     /// The family that the file is fixed to after it.
     pub(crate) lock: Option<Family>,
     /// How its lines are wrapped; the head's places count within the first line's inside.
@@ -69,6 +77,8 @@ pub(crate) struct Framer {
     /// Where that line ends, when it is known already; else 0.
     known_end: usize,
     lines: u32,
+    /// The last line taken in goes on in the next one of its program.
+    goes_on: bool,
     /// Set once the first line is decided; it may still have to be taken in (`line` is 0 until then).
     first: Option<First>,
     /// Which heads the file has, when something else than its bytes tells.
@@ -81,6 +91,8 @@ struct First {
     head: Option<Head>,
     rule: Lines,
     continues: bool,
+    from: Option<Continues>,
+    channel: u32,
     lock: Option<Family>,
     wrapper: Wrapper,
 }
@@ -93,19 +105,7 @@ impl Framer {
 
     /// With no event open.
     fn begin(given: Option<Fixed>) -> Framer {
-        Framer { line: 0, searched: 0, known_end: 0, lines: 0, first: None, given }
-    }
-
-    /// Whether `line` was printed by another program than the open event: both write through one tool that names
-    /// them, and its lines come as they come.
-    fn is_of_another(&self, first: &First, look: &Look, line: &[u8], bytes: &[u8]) -> bool {
-        let wrapper = first.wrapper;
-        if wrapper == Wrapper::None || wrapper != look.wrapper {
-            return false;
-        }
-        let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
-        let (ours, its) = (wrapper.channel(&bytes[..end]), wrapper.channel(line));
-        !ours.is_empty() && !its.is_empty() && ours != its
+        Framer { line: 0, searched: 0, known_end: 0, lines: 0, goes_on: false, first: None, given }
     }
 
     /// The next piece of `buffer[start..]` that is complete. `cut` is a place in `buffer` after `start`.
@@ -162,15 +162,31 @@ impl Framer {
         // No head but of own formats begins with a blank, wrapped or not, and no line that does stands alone.
         let indented =
             matches!(line.first(), Some(b' ' | b'\t')) && context.formats.is_empty() && coming.inputs.is_empty();
-        if self.line == 0 || indented {
+        if self.line == 0 || indented && first.rule != Lines::None {
+            return self.take_in(bytes, end, first.rule);
+        }
+        if self.goes_on && first.wrapper == wrapper::of_line(line) && first.channel == first.wrapper.channel(line) {
             return self.take_in(bytes, end, first.rule);
         }
         let look = Look::at(line, fixed, coming.formats(self.line, &context.formats));
-        let ends = look.head.is_some() || first.rule == Lines::Joined && !look.joins;
-        if ends || self.is_of_another(&first, &look, line, bytes) {
+        let ends = match first.rule {
+            _ if look.head.is_some() => true,
+            Lines::All => false,
+            Lines::Joined => !look.joins,
+            // Its line went on, but not here.
+            Lines::None => true,
+        };
+        let channel = look.channel(line);
+        // Both programs write through one tool that names them, and their lines come as they come.
+        let interrupted =
+            look.wrapper == first.wrapper && first.channel != 0 && channel != 0 && channel != first.channel;
+        if ends || interrupted {
             let size = self.line;
-            let piece = self.close(bytes, size, End::Closed);
-            self.first = Some(First::of_look(look, first.lock));
+            let mut piece = self.close(bytes, size, End::Closed);
+            piece.interrupted = interrupted;
+            // What the event that ends here went on from is no longer open.
+            let open = context.channels.iter().filter(|open| open.name != first.channel);
+            self.first = Some(First::of_line(look, channel, first.lock, open));
             match bytes[end - 1] {
                 b'\n' => self.known_end = end - size,
                 _ => self.searched = end - size,
@@ -204,12 +220,14 @@ impl Framer {
             piece.flags.set(Flags::SPLIT);
             return Some(piece);
         }
+        let wrapper = self.first.map_or(Wrapper::None, |first| first.wrapper);
+        self.goes_on = wrapper != Wrapper::None && wrapper.goes_on(&bytes[self.line..end]);
         self.line = end;
         self.searched = end;
         self.known_end = 0;
         self.lines += 1;
         let whole = bytes[end - 1] == b'\n';
-        (rule == Lines::None && whole).then(|| self.close(bytes, end, End::Closed))
+        (rule == Lines::None && whole && !self.goes_on).then(|| self.close(bytes, end, End::Closed))
     }
 
     /// Ends the open event after `size` bytes and begins the next one.
@@ -222,6 +240,10 @@ impl Framer {
             head: first.head,
             rule: first.rule,
             continues: first.continues,
+            from: first.from,
+            channel: first.channel,
+            interrupted: false,
+            goes_on: self.goes_on,
             lock: first.lock,
             wrapper: first.wrapper,
             end,
@@ -251,6 +273,10 @@ impl Framer {
             head: first.head,
             rule: first.rule,
             continues: first.continues,
+            from: first.from,
+            channel: first.channel,
+            interrupted: false,
+            goes_on: self.goes_on,
             lock: first.lock,
             wrapper: first.wrapper,
             end: End::CutAtLine,
@@ -269,7 +295,15 @@ impl Framer {
 
 impl First {
     /// A line that is no head and goes on from nothing.
-    const TEXT: First = First { head: None, rule: Lines::Joined, continues: false, lock: None, wrapper: Wrapper::None };
+    const TEXT: First = First {
+        head: None,
+        rule: Lines::Joined,
+        continues: false,
+        from: None,
+        channel: 0,
+        lock: None,
+        wrapper: Wrapper::None,
+    };
 
     /// What an event's first line is, given what lies before it.
     fn decide(line: &[u8], fixed: Fixed, context: &Context) -> First {
@@ -278,17 +312,49 @@ impl First {
             return First { rule: context.cut_lines, continues: true, ..text };
         }
         let look = Look::at(line, fixed, &context.formats);
-        if look.head.is_some() {
-            return First::of_look(look, context.lock);
+        let channel = look.channel(line);
+        let after_cut = context.cut.is_some() || context.after_generation;
+        // What was cut was printed by one of several programs, which line goes on from which is known; or it was not.
+        let known = context.cut.is_some_and(|cut| context.channels.iter().any(|open| open.event == cut));
+        if look.head.is_some() || channel != 0 && fixed != Fixed::Document && (known || !after_cut) {
+            return First::of_line(look, channel, context.lock, context.channels.iter());
         }
         text.wrapper = look.wrapper;
         if fixed == Fixed::Document {
             text.rule = Lines::All;
         }
-        let after_cut = context.cut.is_some() || context.after_generation;
         match context.cut_lines {
             Lines::All if after_cut => First { rule: Lines::All, continues: true, ..text },
             _ => First { continues: after_cut && look.joins, ..text },
+        }
+    }
+
+    /// The first line of an event, given which events of several programs are `open`.
+    fn of_line<'c>(
+        look: Look,
+        channel: u32,
+        lock: Option<Family>,
+        mut open: impl Iterator<Item = &'c Channel>,
+    ) -> First {
+        let open = if channel == 0 { None } else { open.find(|open| open.name == channel) };
+        let goes_on = |open: &&Channel| match open.lines {
+            _ if open.mid_line => true,
+            _ if look.head.is_some() => false,
+            Lines::All => true,
+            Lines::Joined => look.joins,
+            Lines::None => false,
+        };
+        match open.filter(goes_on) {
+            Some(open) => First {
+                rule: open.lines,
+                continues: true,
+                from: Some(Continues::Earlier { event: open.event, head_hash: open.head_hash }),
+                channel,
+                lock,
+                wrapper: look.wrapper,
+                head: None,
+            },
+            None => First { channel, ..First::of_look(look, lock) },
         }
     }
 
@@ -303,8 +369,10 @@ impl First {
         };
         // A head that any file may have shows that the file is not fixed after all; Choreo Connect mixes them.
         let lock = match lock {
+            // A proxy's access lines stand among others.
+            _ if head.family == Family::None && head.single => lock,
             _ if heads::fixed::locks(head.family) => lock.or(Some(head.family)),
-            Some(Family::Enforcer) => lock,
+            Some(Family::Enforcer | Family::None) => lock,
             _ => None,
         };
         First { head: Some(head), rule, lock, ..text }
@@ -322,6 +390,14 @@ pub(crate) struct Look {
 }
 
 impl Look {
+    /// Which of several programs printed `line`.
+    fn channel(&self, line: &[u8]) -> u32 {
+        match self.wrapper {
+            Wrapper::None => 0,
+            wrapper => wrapper.channel(line),
+        }
+    }
+
     pub(crate) fn at(line: &[u8], fixed: Fixed, formats: &Formats) -> Look {
         let head_of = |line: &[u8]| head_of(line, fixed, formats);
         // What only wraps a line may pass for an access line's first field.

@@ -163,15 +163,24 @@ pub(crate) enum Fixed {
     Document,
 }
 
+/// The head that `line` is whatever file it stands in: of a family, or a proxy's access line.
+#[inline]
+fn in_any_file(line: &[u8]) -> Option<Head> {
+    recognise_marked(line).or_else(|| match line.first() {
+        Some(b'[') => heads::dated::proxy_access(line),
+        _ => None,
+    })
+}
+
 /// The head that `line` is in a file fixed like that.
 #[inline]
 pub(crate) fn recognise_in(line: &[u8], fixed: Fixed) -> Option<Head> {
     let window = &line[..line.len().min(WINDOW)];
     match fixed {
-        Fixed::No => recognise_marked(line),
+        Fixed::No => in_any_file(line),
         Fixed::Document => None,
-        Fixed::Open => recognise_marked(line).or_else(|| heads::fixed::begins(window)),
-        Fixed::Content(family) => recognise_marked(line).or_else(|| heads::fixed::recognise(window, family)),
+        Fixed::Open => in_any_file(line).or_else(|| heads::fixed::begins(window)),
+        Fixed::Content(family) => in_any_file(line).or_else(|| heads::fixed::recognise(window, family)),
         Fixed::Configured(family) if heads::fixed::locks(family) && family != Family::Enforcer => {
             heads::fixed::recognise(window, family)
         }

@@ -5,6 +5,7 @@
 
 pub(crate) mod access;
 pub(crate) mod bracket;
+pub(crate) mod dated;
 pub(crate) mod digits;
 pub(crate) mod fixed;
 pub(crate) mod tid;

@@ -1,9 +1,9 @@
 //! The parser of one stream: what callers see of framing and fields.
 
 use crate::event_of::{Left, Maker};
-use crate::framing::{Coming, Framer, Piece, head_again};
+use crate::framing::{Coming, Framer, Piece, content, head_again};
 use crate::redact::{OpenBlock, Redactor, Rules, Text};
-use crate::{Context, Event, Family, FileFacts, Flags, InputAt, Offset};
+use crate::{Context, Event, Family, FileFacts, Flags, InputAt, Offset, head_hash};
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub struct Parser {
     maker: Maker,
     configured: Option<Family>,
     redactor: Option<Redactor>,
+    /// Of the hashes of first lines that stand in the context.
+    key: u64,
 }
 
 /// The open event as it stands.
@@ -50,7 +52,14 @@ impl Parser {
             maker: Maker::new(&facts),
             configured: facts.family,
             redactor: None,
+            key: 0,
         }
+    }
+
+    /// The same parser with the stream's id, which keys [`head_hash`].
+    pub fn keyed(mut self, key: u64) -> Parser {
+        self.key = key;
+        self
     }
 
     /// From here on, replaces what `rules` find in each event before its fields are looked for.
@@ -128,7 +137,9 @@ impl Parser {
             if left.zone.is_some() || !passed.is_empty() {
                 self.maker.zone_changed();
             }
-            self.context.after(&piece, left, self.offset);
+            // Only what other programs' lines may interrupt is ever asked for again.
+            let head_hash = if piece.channel == 0 { 0 } else { head_hash(self.key, first_line(bytes)) };
+            self.context.after(&piece, left, self.offset, head_hash);
             for passed in passed {
                 self.context.take_input(&passed.input);
             }
@@ -183,6 +194,10 @@ impl Parser {
         });
         open
     }
+}
+
+fn first_line(bytes: &[u8]) -> &[u8] {
+    content(memchr::memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..=end]))
 }
 
 /// What turns a piece into an event whose secrets are replaced.

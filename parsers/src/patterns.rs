@@ -3,8 +3,9 @@
 use crate::event_of::Maker;
 use crate::framing::{End, Lines, Piece, content};
 use crate::head::Fixed;
+use crate::heads::dated;
 use crate::template::Template;
-use crate::{Context, Event, Family, FileFacts, Formats, framing};
+use crate::{Context, Event, Family, FieldId, FileFacts, Formats, Value, framing, wrapper};
 
 /// Finds the template of one event after the other, the one that its `wso2.template.hash` is the hash of.
 #[derive(Clone, Debug)]
@@ -24,7 +25,8 @@ impl Patterns {
     pub fn of(&mut self, event: &Event, bytes: &[u8]) -> Template<'_> {
         let first = memchr::memchr(b'\n', bytes).map_or(bytes, |i| &bytes[..i]);
         let fixed = match event.family {
-            Family::None => Fixed::Document,
+            Family::None if is_whole(event, first, bytes) => Fixed::Document,
+            Family::None => Fixed::Configured(Family::None),
             family => Fixed::Content(family),
         };
         let look = framing::Look::at(content(first), fixed, &self.context.formats);
@@ -34,6 +36,10 @@ impl Patterns {
             head: look.head,
             rule: Lines::All,
             continues: event.continues.is_some(),
+            from: None,
+            channel: 0,
+            interrupted: false,
+            goes_on: false,
             lock: None,
             wrapper: look.wrapper,
             end: End::Closed,
@@ -41,5 +47,22 @@ impl Patterns {
         };
         self.maker.make(&piece, bytes, event.offset, &self.context);
         self.maker.template()
+    }
+}
+
+/// Whether the message of an event of no known family is all of it, its time included: it has no head then.
+fn is_whole(event: &Event, first: &[u8], bytes: &[u8]) -> bool {
+    if dated::proxy_access(first).is_some() {
+        return false;
+    }
+    let mut inside = Vec::new();
+    wrapper::of_line(first).unwrap_into(first, &mut inside);
+    match event.get(FieldId::MESSAGE) {
+        Some(Value::Span { start, len }) => {
+            let message = bytes.get(*start as usize..(*start + *len) as usize).unwrap_or_default();
+            message.starts_with(inside.trim_ascii())
+        }
+        Some(Value::Literal(text)) => text.as_bytes().starts_with(inside.trim_ascii()),
+        Some(Value::Int(_)) | None => false,
     }
 }

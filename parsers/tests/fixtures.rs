@@ -30,6 +30,9 @@ fn render(event: &Event, bytes: &[u8], out: &mut String) {
     let (offset, size, lines) = (event.offset.0, event.size, event.lines);
     writeln!(out, "{offset} +{size}, {lines} lines: {family} {dataset} {:?} {}", event.level, when(event.time))
         .unwrap();
+    if let Some(from) = event.continues {
+        writeln!(out, "    goes on from {from:?}").unwrap();
+    }
     for field in &event.fields {
         let name = field.id.name().unwrap();
         match &field.value {

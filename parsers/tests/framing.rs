@@ -91,6 +91,19 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
         1 => Just(b"... 12 fewer".to_vec()),
         2 => Just(b"unindented".to_vec()),
         2 => Just(b"".to_vec()),
+        1 => Just(b"2026-04-22T11:02:00.317Z stdout F [2026-04-22 11:02:00,317]  WARN {org.M} - plain".to_vec()),
+        1 => Just(b"2026-04-22T11:02:00.317Z stdout P [2026-04-22 11:02:00,317]  WARN {org.M} - plain".to_vec()),
+        1 => Just(b"2026-04-22T11:02:00.317Z stdout P \tat a.b.C.d(".to_vec()),
+        1 => Just(b"2026-04-22T11:02:00.317Z stdout F \tat a.b.C.d(C.java:1)".to_vec()),
+        2 => Just(b"2026-04-22T11:02:00.317Z stderr F unindented".to_vec()),
+        1 => Just(b"2026-04-22T11:02:00.317Z stderr P 127.0.0.1 - - [24/May/2019:12:09:41 +0000] \"GET / HTTP".to_vec()),
+        1 => Just(b"{\"log\":\"[2026-04-22 11:02:00,317]  WARN {org.M} - pl\",\"stream\":\"stdout\"}".to_vec()),
+        1 => Just(b"{\"log\":\"ain\\n\",\"stream\":\"stdout\"}".to_vec()),
+        1 => Just(b"{\"log\":\"other\\n\",\"stream\":\"stderr\"}".to_vec()),
+        1 => Just(b"am_1  | 2026-04-22T11:02:00.317456Z [2026-04-22 11:02:00,317]  WARN {org.M} - plain".to_vec()),
+        1 => Just(b"is_1  | unindented".to_vec()),
+        1 => Just(b"am_1  | \tat a.b.C.d(C.java:1)".to_vec()),
+        2 => Just(b"2026-04-22 11:02:00.317  WARN 1 --- [main] o.s.b.App : dated".to_vec()),
         1 => Just(b"\x00\x16\x03 nul".to_vec()),
         1 => Just("caf\u{e9} \u{4e2d}\u{6587}".as_bytes().to_vec()),
         1 => proptest::collection::vec(any::<u8>(), 0..40),
@@ -283,6 +296,91 @@ fn after_a_cut_comes_a_continuation_unless_a_head_does() {
     // The cut just before a head leaves nothing to go on.
     let got = cut_list(&text, &[cut_at(at + 4)]);
     assert_eq!(got, [(0, 3, Family::Plain, None), (at + 4, 1, Family::Plain, None)]);
+}
+
+/// Lines of stdout and stderr as a container's runtime writes them.
+fn runtime_lines(lines: &[&str]) -> (Vec<u8>, Vec<usize>) {
+    let lines: Vec<String> = lines.iter().map(|line| format!("2026-04-22T11:02:00.317456789Z std{line}\n")).collect();
+    let places = lines.iter().scan(0, |at, line| Some(std::mem::replace(at, *at + line.len()))).collect();
+    (lines.concat().into_bytes(), places)
+}
+
+fn earlier(text: &[u8], at: usize) -> Continues {
+    let line = text[at..].split(|b| *b == b'\n').next().unwrap();
+    Continues::Earlier { event: Offset(at as u64), head_hash: parsers::head_hash(0, line) }
+}
+
+#[test]
+fn what_another_program_interrupted_goes_on_from_its_own_last_event() {
+    let head = "[2026-04-22 11:02:00,317] ERROR {org.M} - failed java.io.IOException: gone";
+    let (out, err) = (format!("out F {head}"), format!("err F {head}"));
+    let (text, at) =
+        runtime_lines(&[&out, "err F WARNING: x", "out F \tat a.b.C.d(C.java:1)", &err, "out F last", &out]);
+    let event = |n: usize| Some(earlier(&text, n));
+    let none = Family::None;
+    let expected = [
+        (at[0], 1, Family::Plain, None),
+        (at[1], 1, none, None),
+        (at[2], 1, none, event(at[0])),
+        (at[3], 1, Family::Plain, None),
+        (at[4], 1, none, event(at[2])),
+        (at[5], 1, Family::Plain, None),
+    ];
+    assert_eq!(cut_list(&text, &[]), expected);
+}
+
+#[test]
+fn a_line_that_a_runtime_cut_is_one_line() {
+    let head = "[2026-04-22 11:02:00,317]  INFO {org.M} - text";
+    let (part, whole) = (format!("out P {head}"), format!("out F {head}"));
+    // A rest that looks like a head is still a rest: behind its line, and behind a line of the other stream.
+    let (text, at) = runtime_lines(&[&part, &whole, &whole, &part, "err F x", &whole, "out F y", &whole]);
+    let event = |n: usize| Some(earlier(&text, n));
+    let expected = [
+        (at[0], 2, Family::Plain, None),
+        (at[2], 1, Family::Plain, None),
+        (at[3], 1, Family::Plain, None),
+        (at[4], 1, Family::None, None),
+        (at[5], 2, Family::None, event(at[3])),
+        (at[7], 1, Family::Plain, None),
+    ];
+    assert_eq!(cut_list(&text, &[]), expected);
+    // An access line that was cut is closed where it ends.
+    let (text, at) = runtime_lines(&[
+        "out P 127.0.0.1 - - [24/May/2019:12:09:41 +0000] \"GET /a",
+        "err F x",
+        "out F  HTTP/1.1\" 200 5 \"-\" \"-\"",
+        "out F y",
+    ]);
+    let expected = [
+        (at[0], 1, Family::AccessPt, None),
+        (at[1], 1, Family::None, None),
+        (at[2], 1, Family::None, Some(earlier(&text, at[0]))),
+        (at[3], 1, Family::None, None),
+    ];
+    assert_eq!(cut_list(&text, &[]), expected);
+}
+
+#[test]
+fn after_a_cut_each_program_goes_on_from_its_own() {
+    let head = "out F [2026-04-22 11:02:00,317]  INFO {org.M} - text";
+    let (text, at) = runtime_lines(&[head, "err F x", "out F more"]);
+    let got = cut_list(&text, &[cut_at(at[1])]);
+    let from = Some(earlier(&text, 0));
+    let expected = [(0, 1, Family::Plain, None), (at[1], 1, Family::None, None), (at[2], 1, Family::None, from)];
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn a_file_that_begins_with_a_time_and_level_is_cut_at_such_lines() {
+    let text =
+        b"2026-04-22 11:02:00.317  WARN 1 --- [main] o.s.b.App : a\nunindented\n\n2026-04-22 11:02:00 no level\n\
+        2026-04-22 11:02:01.317 ERROR 1 --- [main] o.s.b.App : b\njava.io.IOException: x\n\tat a.b.C.d(C.java:1)\n";
+    let lines = |text: &[u8]| cut_list(text, &[]).iter().map(|g| (g.1, g.2)).collect::<Vec<_>>();
+    assert_eq!(lines(text), [(4, Family::None), (3, Family::None)]);
+    // Not in a file that began with something else.
+    let after = [HEAD, text].concat();
+    assert_eq!(lines(&after), [(8, Family::Plain)]);
 }
 
 #[test]

@@ -125,6 +125,9 @@ impl Wiring {
             (Continues::Event(offset), Some(last), _) if last.offset == offset => {
                 ContinuesFrom::Event(EventId { stream: self.stream, offset, head_hash: last.head_hash })
             }
+            (Continues::Earlier { event: offset, head_hash }, ..) => {
+                ContinuesFrom::Event(EventId { stream: self.stream, offset, head_hash })
+            }
             (Continues::Generation, _, Some(stream)) => ContinuesFrom::Stream(stream),
             _ => ContinuesFrom::Unknown,
         }

@@ -99,7 +99,8 @@ impl Tail {
         if !fits && (Safeguard::AnchorChecked.holds() || len < buffer.len()) {
             return Ok(Opened::Rewritten(facts));
         }
-        let parser = Parser::new(FileFacts { name: kept.name.clone(), family: None }, mark, context);
+        let named = FileFacts { name: kept.name.clone(), family: None };
+        let parser = Parser::new(named, mark, context).keyed(kept.id.0);
         Ok(Opened::Tail(Box::new(Tail { file, parser, lead: buffer.len(), buffer, cut_off: false }), facts))
     }
 

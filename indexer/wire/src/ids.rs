@@ -1,7 +1,7 @@
 //! Ids and hashes that both sides must compute alike.
 
 use parsers::Offset;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// One shipper's state folder: 128 random bits made at first start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +42,7 @@ impl Anchor {
 
 /// Hash of an event's own head line in the file, keyed by its stream.
 pub fn head_hash(stream: StreamId, head_line: &[u8]) -> u32 {
-    (xxh3_64_with_seed(head_line, stream.0) >> 32) as u32
+    parsers::head_hash(stream.0, head_line)
 }
 
 /// An event's id: stream 64 bit, offset of its first byte 48 bit, head hash 32 bit; 24 characters of base64url.

@@ -27,6 +27,41 @@ pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) {
     fields.span(FieldId::MESSAGE, Span::new(0, end));
 }
 
+/// A proxy's line as Envoy writes it unless told otherwise: request, status, flags, bytes received and sent,
+/// milliseconds of the whole and of the upstream, forwarded-for list, agent, request id, host, upstream.
+pub(crate) fn proxy(head: &Head, bytes: &[u8], fields: &mut Fields) {
+    let end = bytes.trim_ascii_end().len();
+    fields.span(FieldId::MESSAGE, Span::new(0, end));
+    let Some(line) = quoted(bytes, usize::from(head.message), end) else { return };
+    let mut at = line.end() + 1;
+    let mut word = || {
+        let word = token(bytes, at + 1, end);
+        at = word.end();
+        word
+    };
+    let status = word();
+    if number(status.of(bytes)).is_none_or(|status| status > 599) {
+        return;
+    }
+    request(line, bytes, fields);
+    let (_flags, _received, sent, took, _upstream) = (word(), word(), word(), word(), word());
+    for (id, value, scale) in
+        [(FieldId::HTTP_STATUS, status, 1), (FieldId::HTTP_BYTES, sent, 1), (FieldId::EVENT_DURATION, took, 1_000_000)]
+    {
+        if let Some(number) = number(value.of(bytes)) {
+            fields.int(id, number.saturating_mul(scale));
+        }
+    }
+    for id in [FieldId::CLIENT_IP, FieldId::USER_AGENT, FieldId::CORRELATION_ID] {
+        let Some(mut value) = quoted(bytes, at + 1, end) else { return };
+        at = value.end() + 1;
+        if id == FieldId::CLIENT_IP {
+            value.len = memchr::memchr(b',', value.of(bytes)).map_or(value.len, |comma| comma as u32);
+        }
+        present(id, value, bytes, fields);
+    }
+}
+
 /// The client: the first of the forwarded-for list, else the peer.
 fn address(head: &Head, bytes: &[u8], fields: &mut Fields) {
     let mut span = Span::from(head.forwarded);

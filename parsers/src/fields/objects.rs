@@ -146,6 +146,7 @@ pub(crate) fn line(bytes: &[u8], fields: &mut Fields) -> (Level, Option<Stamp>) 
             b"loggerName" | b"logger" | b"log.logger" | b"logger_name" | b"file" => {
                 json::put(fields, FieldId::LOG_LOGGER, value, bytes);
             }
+            b"caller" if !fields.has(FieldId::LOG_LOGGER) => json::put(fields, FieldId::LOG_LOGGER, value, bytes),
             b"thread" | b"thread_name" | b"threadName" | b"process.thread.name" => {
                 json::put(fields, FieldId::THREAD_NAME, value, bytes)
             }
@@ -154,7 +155,9 @@ pub(crate) fn line(bytes: &[u8], fields: &mut Fields) -> (Level, Option<Stamp>) 
             b"correlationId" | b"Correlation-ID" | b"correlation_id" => {
                 json::put(fields, FieldId::CORRELATION_ID, value, bytes)
             }
-            b"time" | b"timestamp" | b"@timestamp" => time = time.or_else(|| text_time(value, bytes)),
+            b"time" | b"timestamp" | b"@timestamp" | b"ts" | b"date" => {
+                time = time.or_else(|| text_time(value, bytes)).or_else(|| number_time(value, bytes));
+            }
             b"instant" => time = time.or_else(|| instant(value.span(), bytes)),
             b"timeMillis" => time = time.or_else(|| milliseconds_time(number(value.span().of(bytes))?)),
             b"thrown" => thrown::fill(value.span(), bytes, fields),
@@ -186,6 +189,21 @@ fn context_map(object: Span, bytes: &[u8], fields: &mut Fields) {
         };
         json::put(fields, id, value, bytes);
     }
+}
+
+/// Seconds since 1970 with a fraction, or milliseconds: a number that is too large for seconds.
+fn number_time(value: Json, bytes: &[u8]) -> Option<Stamp> {
+    let Json::Bare(span) = value else { return None };
+    let text = span.of(bytes);
+    let (whole, fraction) = text.split_at(memchr::memchr(b'.', text).unwrap_or(text.len()));
+    let n = number(whole)?;
+    if n > 100_000_000_000 {
+        return milliseconds_time(n);
+    }
+    let digits = fraction.get(1..).unwrap_or_default().iter().take_while(|b| b.is_ascii_digit()).take(3);
+    let milliseconds =
+        digits.clone().fold(0, |sum, b| sum * 10 + i64::from(b - b'0')) * [1000, 100, 10, 1][digits.count()];
+    milliseconds_time(n * 1000 + milliseconds)
 }
 
 /// Milliseconds since 1970.

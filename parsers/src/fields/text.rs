@@ -3,7 +3,7 @@
 //! Nothing is decided by it but these two: such a line is an event of its own only where no head was seen.
 
 use crate::Level;
-use crate::heads::fixed::iso;
+use crate::heads::dated;
 use crate::level;
 use crate::span::Cursor;
 use crate::stamp::{self, Stamp};
@@ -23,48 +23,14 @@ pub(crate) fn looks(bytes: &[u8]) -> (Level, Option<Stamp>) {
     (level.unwrap_or_default(), stamp)
 }
 
-/// A time at the line's beginning, in brackets or not.
+/// A time at the line's beginning, in brackets or not; or one in brackets as access logs print it, wherever it stands.
 fn time(c: &mut Cursor<'_>) -> Option<Stamp> {
     c.take_byte(b'[');
-    if let Some(stamp) = iso(c) {
-        return Some(stamp);
-    }
-    slashed(c).or_else(|| english(c))
-}
-
-/// `2018/04/22 11:02:13`.
-fn slashed(c: &mut Cursor<'_>) -> Option<Stamp> {
-    let mut t = *c;
-    let (year, _) = (t.digits(4, 4)?, t.take_byte(b'/').then_some(())?);
-    let (month, _) = (t.digits(2, 2)?, t.take_byte(b'/').then_some(())?);
-    let (day, _) = (t.digits(2, 2)?, t.take_byte(b' ').then_some(())?);
-    let mut stamp = Stamp::on(stamp::day_of(year, month, day));
-    stamp::clock(&mut t, &mut stamp)?;
-    stamp::fraction(&mut t, 9, &mut stamp);
-    *c = t;
-    Some(stamp)
-}
-
-/// `Apr 22, 2018 1:02:13 PM`, as `java.util.logging` prints it by itself.
-fn english(c: &mut Cursor<'_>) -> Option<Stamp> {
-    let mut t = *c;
-    let month = stamp::month_number(t.rest().get(..3)?)?;
-    t.at += 3;
-    t.take_byte(b' ').then_some(())?;
-    let day = t.digits(1, 2)?;
-    t.take(b", ").then_some(())?;
-    let year = t.digits(4, 4)?;
-    t.take_byte(b' ').then_some(())?;
-    let mut stamp = Stamp::on(stamp::day_of(year, month, day));
-    stamp::clock(&mut t, &mut stamp)?;
-    let afternoon = t.take(b" PM");
-    if !afternoon && !t.take(b" AM") {
-        return None;
-    }
-    stamp.valid &= (1..=12).contains(&(stamp.second / 3600));
-    stamp.second = stamp.second % (12 * 3600) + if afternoon { 12 * 3600 } else { 0 };
-    *c = t;
-    Some(stamp)
+    dated::time(c).or_else(|| {
+        let line = c.line;
+        let at = memchr::memchr_iter(b'[', line).find(|at| stamp::access(&mut Cursor::new(line, *at)).is_some())?;
+        stamp::access(&mut Cursor::new(line, at)).map(|(stamp, _)| stamp)
+    })
 }
 
 #[cfg(test)]
@@ -81,6 +47,9 @@ mod tests {
             ("Jan 02, 2025 3:04:05 PM org.A main", Level::Unknown, Some(11045 + 12 * 3600)),
             ("Jan 02, 2025 12:04:05 AM org.A main", Level::Unknown, Some(245)),
             ("2025/01/02 03:04:05 [error] 7#7: text", Level::Unknown, Some(11045)),
+            ("02-Jan-2025 03:04:05.006 WARNING [main] org.apache.A.b text", Level::Warn, Some(11045)),
+            ("2025-01-02 03:04:05 +0000 text", Level::Unknown, Some(11045)),
+            ("GET /x [02/Jan/2025:03:04:05 +0000] 200", Level::Unknown, Some(11045)),
             ("SEVERE: text", Level::Error, None),
             ("ERROR! The program", Level::Unknown, None),
             ("Using Java memory options: -Xms256m", Level::Unknown, None),

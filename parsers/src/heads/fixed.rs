@@ -6,8 +6,10 @@
 //!
 //! log4j2's JSON layout prints each event over many lines unless told to be compact: its lines are indented but for
 //! those that open and close an object.
+//!
+//! Whatever begins with a time and a level is cut in the same way ([`dated`]).
 
-use super::word;
+use super::{dated, word};
 use crate::Family;
 use crate::head::Head;
 use crate::span::{Cursor, Part};
@@ -24,27 +26,40 @@ pub(crate) fn recognise(line: &[u8], lock: Family) -> Option<Head> {
             logrus(line).or_else(|| golog(line)).or_else(|| json(line).filter(|_| is_log_object(line)))
         }
         Family::Enforcer => json(line).filter(|_| is_log_object(line)),
+        Family::None => dated::recognise(line).or_else(|| dated::proxy_access(line)),
         _ => None,
     }
 }
 
-/// The head that fixes a file that begins with it.
+/// The head that fixes a file that begins with it. A file that begins with a time and a level in a layout that is no
+/// known one is fixed to such lines, as the family `-`.
 pub(crate) fn begins(line: &[u8]) -> Option<Head> {
-    match line.first()? {
+    let found = match line.first()? {
         b'"' => thread_dump(line),
         b'{' => json(line).filter(|_| line.trim_ascii_end() == b"{" || is_log_object(line)),
         b't' => logfmt(line),
         b'2' => logrus(line).or_else(|| golog(line)),
         b'T' | b'D' | b'I' | b'W' | b'E' | b'F' => tm1(line),
         _ => None,
-    }
+    };
+    found.or_else(|| match line.first()? {
+        b'[' | b'0'..=b'9' | b'A'..=b'Z' => dated::recognise(line),
+        _ => None,
+    })
 }
 
 /// Whether heads of this family fix their file to it.
 pub(crate) fn locks(family: Family) -> bool {
     matches!(
         family,
-        Family::Tm1 | Family::Tdump | Family::Logfmt | Family::Json | Family::Logrus | Family::Golog | Family::Enforcer
+        Family::None
+            | Family::Tm1
+            | Family::Tdump
+            | Family::Logfmt
+            | Family::Json
+            | Family::Logrus
+            | Family::Golog
+            | Family::Enforcer
     )
 }
 
@@ -175,13 +190,22 @@ fn golog(line: &[u8]) -> Option<Head> {
 /// the whole event.
 fn json(line: &[u8]) -> Option<Head> {
     let opens = || matches!(line.trim_ascii_end(), b"{" | b"}, {" | b"},{" | b", {" | b",{");
-    (line.starts_with(b"{\"") || opens()).then(|| Head::new(Family::Json, Stamp::default()))
+    (opens_object(line) || opens()).then(|| Head::new(Family::Json, Stamp::default()))
+}
+
+/// `{"`, with a blank between them or without.
+fn opens_object(line: &[u8]) -> bool {
+    line.starts_with(b"{\"") || line.starts_with(b"{ \"")
 }
 
 /// Whether a head of that family holds its whole event, so that lines behind it that can stand alone do.
 pub(crate) fn is_whole(head: &Head, line: &[u8]) -> bool {
-    head.family == Family::Json && line.starts_with(b"{\"") && line.trim_ascii_end().ends_with(b"}")
+    head.family == Family::Json && opens_object(line) && line.trim_ascii_end().ends_with(b"}")
 }
+
+/// Under what loggers print the time.
+const TIME_KEYS: [&[u8]; 7] =
+    [b"\"time\"", b"\"timestamp\"", b"\"@timestamp\"", b"\"instant\"", b"\"timeMillis\"", b"\"ts\"", b"\"date\""];
 
 /// Whether an object on one line is what a logger writes, and no payload.
 fn is_log_object(line: &[u8]) -> bool {
@@ -189,7 +213,5 @@ fn is_log_object(line: &[u8]) -> bool {
     line.trim_ascii_end().ends_with(b"}")
         && (has(b"\"level\"") || has(b"\"log.level\"") || has(b"\"severity\""))
         && (has(b"\"message\"") || has(b"\"msg\""))
-        && [&b"\"time\""[..], b"\"timestamp\"", b"\"@timestamp\"", b"\"instant\"", b"\"timeMillis\""]
-            .into_iter()
-            .any(has)
+        && TIME_KEYS.iter().any(|key| has(key))
 }

@@ -49,6 +49,23 @@ fn what_comes_after_a_cut_goes_on_from_it() {
 }
 
 #[test]
+fn what_another_container_interrupted_goes_on_from_its_own_event() {
+    let mut w = World::new(22);
+    let head =
+        |n: u8| format!("am_1  | [2026-04-22 11:02:0{n},317] ERROR {{org.M}} - failed java.io.IOException: gone\n");
+    let text = [head(0).as_str(), "is_1  | starting\n", "am_1  | \tat a.b.C.d(C.java:1)\n", head(1).as_str()].concat();
+    w.disk.append(&log("compose.log"), text.as_bytes());
+    w.start().settle();
+    let row = w.only();
+    let (first, bytes) = &row.events[0];
+    let stream = *w.indexer.rows.keys().next().unwrap();
+    let id = wire::EventId { stream, offset: first.offset, head_hash: wire::head_hash(stream, bytes.trim_ascii_end()) };
+    assert_eq!(id.head_hash, first.head_hash);
+    assert_eq!(row.events[2].0.continues, Some(wire::ContinuesFrom::Event(id)));
+    assert_eq!(row.events[1].0.continues, None);
+}
+
+#[test]
 fn a_renamed_file_is_finished_and_the_new_one_is_its_successor() {
     let mut w = World::new(3);
     w.disk.append(&log("wso2carbon.log"), &lines(0..5));
