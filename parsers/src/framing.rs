@@ -126,6 +126,12 @@ impl Framer {
             // A cut behind what was already looked at: begin the event again.
             *self = Framer::begin(self.given);
         }
+        let is_plain = |first: &First| first.rule != Lines::None && first.wrapper == Wrapper::None;
+        if (1..=EVENT_BYTES_MAX).contains(&self.known_end) && self.first.as_ref().is_some_and(is_plain) {
+            // A first line that was decided when it closed the event before it.
+            (self.line, self.searched, self.lines) = (self.known_end, self.known_end, 1);
+            self.known_end = 0;
+        }
         loop {
             let newline = match self.known_end {
                 0 => memchr::memchr(b'\n', &bytes[self.searched..]).map(|i| self.searched + i + 1),
@@ -154,22 +160,24 @@ impl Framer {
     fn take_line(&mut self, bytes: &[u8], end: usize, context: &Context, coming: Coming<'_>) -> Option<Piece> {
         let line = content(&bytes[self.line..end]);
         let fixed = self.fixed(context);
-        let Some(first) = self.first else {
+        let Some(first) = &self.first else {
             let first = First::decide(line, fixed, context);
+            let rule = first.rule;
             self.first = Some(first);
-            return self.take_in(bytes, end, first.rule);
+            return self.take_in(bytes, end, rule);
         };
+        let First { rule, lock, wrapper, channel: own_channel, .. } = *first;
         // No head but of own formats begins with a blank, wrapped or not, and no line that does stands alone.
         let indented =
             matches!(line.first(), Some(b' ' | b'\t')) && context.formats.is_empty() && coming.inputs.is_empty();
-        if self.line == 0 || indented && first.rule != Lines::None {
-            return self.take_in(bytes, end, first.rule);
+        if self.line == 0 || indented && rule != Lines::None {
+            return self.take_in(bytes, end, rule);
         }
-        if self.goes_on && first.wrapper == wrapper::of_line(line) && first.channel == first.wrapper.channel(line) {
-            return self.take_in(bytes, end, first.rule);
+        if self.goes_on && wrapper == wrapper::of_line(line) && own_channel == wrapper.channel(line) {
+            return self.take_in(bytes, end, rule);
         }
         let look = Look::at(line, fixed, coming.formats(self.line, &context.formats));
-        let ends = match first.rule {
+        let ends = match rule {
             _ if look.head.is_some() => true,
             Lines::All => false,
             Lines::Joined => !look.joins,
@@ -178,28 +186,27 @@ impl Framer {
         };
         let channel = look.channel(line);
         // Both programs write through one tool that names them, and their lines come as they come.
-        let interrupted =
-            look.wrapper == first.wrapper && first.channel != 0 && channel != 0 && channel != first.channel;
+        let interrupted = look.wrapper == wrapper && own_channel != 0 && channel != 0 && channel != own_channel;
         if ends || interrupted {
             let size = self.line;
             let mut piece = self.close(bytes, size, End::Closed);
             piece.interrupted = interrupted;
             // What the event that ends here went on from is no longer open.
-            let open = context.channels.iter().filter(|open| open.name != first.channel);
-            self.first = Some(First::of_line(look, channel, first.lock, open));
+            let open = context.channels.iter().filter(|open| open.name != own_channel);
+            self.first = Some(First::of_line(look, channel, lock, open));
             match bytes[end - 1] {
                 b'\n' => self.known_end = end - size,
                 _ => self.searched = end - size,
             }
             return Some(piece);
         }
-        self.take_in(bytes, end, first.rule)
+        self.take_in(bytes, end, rule)
     }
 
     /// Which heads the next line may have, given the open event and what lies before it.
     fn fixed(&self, context: &Context) -> Fixed {
         let lock = self.first.as_ref().map_or(context.lock, |f| f.lock);
-        let head = context.head_seen || self.first.is_some_and(|f| f.head.is_some());
+        let head = context.head_seen || self.first.as_ref().is_some_and(|f| f.head.is_some());
         match (self.given, lock) {
             (Some(given), _) => given,
             (None, Some(family)) => Fixed::Content(family),
@@ -220,7 +227,7 @@ impl Framer {
             piece.flags.set(Flags::SPLIT);
             return Some(piece);
         }
-        let wrapper = self.first.map_or(Wrapper::None, |first| first.wrapper);
+        let wrapper = self.first.as_ref().map_or(Wrapper::None, |first| first.wrapper);
         self.goes_on = wrapper != Wrapper::None && wrapper.goes_on(&bytes[self.line..end]);
         self.line = end;
         self.searched = end;
@@ -398,7 +405,19 @@ impl Look {
         }
     }
 
+    #[inline]
     pub(crate) fn at(line: &[u8], fixed: Fixed, formats: &Formats) -> Look {
+        // Nearly all lines end here; what they could be besides is asked of all others.
+        if formats.is_empty()
+            && matches!(fixed, Fixed::Open | Fixed::No | Fixed::Content(_))
+            && let Some(head) = heads::usual::recognise(&line[..line.len().min(WINDOW)])
+        {
+            return Look { head: Some(head), wrapper: Wrapper::None, joins: false, whole: false };
+        }
+        Look::of_any(line, fixed, formats)
+    }
+
+    fn of_any(line: &[u8], fixed: Fixed, formats: &Formats) -> Look {
         let head_of = |line: &[u8]| head_of(line, fixed, formats);
         // What only wraps a line may pass for an access line's first field.
         if !wrapper::is_certain(line)

@@ -132,32 +132,20 @@ pub(crate) const USUAL_BYTES: usize = 25;
 #[inline]
 pub(crate) fn usual(rest: &[u8]) -> Option<Stamp> {
     let b: &[u8; USUAL_BYTES] = rest.first_chunk()?;
-    let signs = (b[0] ^ b'[')
-        | (b[1] ^ b'2')
-        | (b[2] ^ b'0')
-        | (b[5] ^ b'-')
-        | (b[8] ^ b'-')
-        | (b[14] ^ b':')
-        | (b[17] ^ b':')
-        | (b[24] ^ b']');
-    if signs != 0 || !matches!(b[11], b' ' | b'T') || !matches!(b[20], b',' | b'.') {
+    if b[..3] != *b"[20" || !matches!(b[11], b' ' | b'T') || !matches!(b[20], b',' | b'.') || b[24] != b']' {
         return None;
     }
-    let all_digits = pairs(&b[3..11])
-        && pairs(&b[12..20])
-        && b[21].is_ascii_digit()
-        && b[22].is_ascii_digit()
-        && b[23].is_ascii_digit();
-    if !all_digits {
+    let (date, clock) = (pairs(&b[3..11], b"00-00-00")?, pairs(&b[12..20], b"00:00:00")?);
+    let thousandths = u32::from_le_bytes([b[21], b[22], b[23], b'0']) ^ 0x3030_3030;
+    if (thousandths | ((thousandths & 0x7f7f_7f7f) + 0x0606_0606)) & 0xf0f0_f0f0 != 0 {
         return None;
     }
-    let digit = |at: usize| u32::from(b[at] & 15);
-    let two = |at: usize| digit(at) * 10 + digit(at + 1);
-    let (year, month, day) = (2000 + two(3), two(6), two(9));
-    let (hour, minute, second) = (two(12), two(15), two(18));
-    let milliseconds = digit(21) * 100 + two(22);
+    let [hundreds, tens, ones, _] = thousandths.to_le_bytes().map(u32::from);
+    let milliseconds = hundreds * 100 + tens * 10 + ones;
+    let two = |pairs: u64, at: u32| (pairs >> (8 * at) & 0xff) as u32;
+    let (hour, minute, second) = (two(clock, 0), two(clock, 3), two(clock, 6));
     Some(Stamp {
-        day: day_of(year, month, day),
+        day: day_of(2000 + two(date, 0), two(date, 3), two(date, 6)),
         dated: true,
         second: hour * 3600 + minute * 60 + second.min(59),
         nanos: milliseconds * 1_000_000,
@@ -166,15 +154,19 @@ pub(crate) fn usual(rest: &[u8]) -> Option<Stamp> {
     })
 }
 
-/// Whether `dd?dd?dd` holds digits, whatever the signs between them.
+/// Checks `part` against `shape`, in which each `0` stands for a digit; byte n of the answer is the number that digits n
+/// and n + 1 make.
 #[inline]
-fn pairs(part: &[u8]) -> bool {
+fn pairs(part: &[u8], shape: &[u8; 8]) -> Option<u64> {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    const DIGITS: u64 = 0xffff_00ff_ff00_ffff;
-    let Some(part) = part.first_chunk() else { return false };
-    // A digit is 0x30 and at most nine more: with six added its upper half stays empty.
-    let value = u64::from_le_bytes(*part) ^ (0x30 * EACH);
-    (value | value.wrapping_add(6 * EACH)) & (0xf0 * EACH) & DIGITS == 0
+    // A digit becomes its value, the shape's sign becomes 0.
+    let value = u64::from_le_bytes(*part.first_chunk()?) ^ u64::from_le_bytes(*shape);
+    let kept = u64::from_le_bytes(shape.map(|b| if b == b'0' { 0x0f } else { 0 }));
+    // A digit is at most nine: with six added its upper half stays empty.
+    if value & !kept != 0 || value.wrapping_add(6 * EACH) & (0xf0 * EACH) != 0 {
+        return None;
+    }
+    Some(value.wrapping_mul(10).wrapping_add(value >> 8))
 }
 
 fn unusual(c: &mut Cursor<'_>) -> Option<Stamp> {

@@ -21,7 +21,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use scan::{BLOCK, Block, is_uuid};
+use scan::{BEFORE, BLOCK, Block, is_uuid};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Number of the rule. Another rule is another number.
@@ -85,7 +85,7 @@ impl Splitter {
         if self.take_apart(message).is_none() {
             self.text.begin(message);
             self.variables.clear();
-            self.text.push(VARIABLE);
+            self.text.add(message, 0, 0, VARIABLE);
             self.variables.push((0, message.len() as u32));
         }
         self.last()
@@ -98,36 +98,93 @@ impl Splitter {
 
     /// `None` when the message is to be plain.
     fn take_apart(&mut self, message: &[u8]) -> Option<()> {
-        if message.len() > MESSAGE_BYTES_MAX || memchr::memchr2(VARIABLE, FRAMES, message).is_some() {
+        if message.len() > MESSAGE_BYTES_MAX {
             return None;
         }
-        let mut places = Places::new(message);
         // Constant text is copied in runs: `kept` is where the one that is not copied yet begins.
         let mut kept = 0;
-        while let Some(at) = places.next() {
-            let byte = message[at];
-            let found = match byte {
-                b'\n' | b'"' | b'=' | b'/' => after_delimiter(message, at, byte),
-                b'-' => uuid_of_letters(message, kept, at),
-                _ => Some(places.word(at)),
-            };
-            let Some((from, to, mark)) = found else {
-                // Two quotes with nothing between them are a pair; the second one opens nothing.
-                places.go_on(at + if message[at..].first_chunk() == Some(b"\"\"") { 2 } else { 1 });
-                continue;
-            };
-            self.text.add(message, kept, from);
-            self.text.push(mark);
-            self.variables.push((from as u32, to as u32));
-            if self.variables.len() > VARIABLES_MAX || self.text.len > TEXT_BYTES_MAX {
+        // What stands before is done with. It and `start` count from the first byte of block 0.
+        let mut done = 0;
+        let mut start = 0;
+        let mut block = Block::first(message);
+        loop {
+            let mut rest = block.places & u64::MAX << (done.max(start) - start);
+            while rest != 0 {
+                let bit = rest.trailing_zeros() as usize;
+                let at = start + bit - BEFORE;
+                let byte = message[at];
+                let found = match byte {
+                    _ if block.word >> bit & 1 == 1 => Some(word(message, &block, bit, at)),
+                    b'-' => uuid_of_letters(message, kept, at),
+                    _ => after_delimiter(message, at, byte),
+                };
+                if let Some((from, to, mark)) = found {
+                    self.text.add(message, kept, from, mark);
+                    self.variables.push((from as u32, to as u32));
+                    kept = to;
+                    // The quote that closes opens nothing.
+                    done = to + usize::from(byte == b'"') + BEFORE;
+                } else {
+                    // Two quotes with nothing between them are a pair; the second one opens nothing.
+                    done = at + 1 + usize::from(message[at..].first_chunk() == Some(b"\"\"")) + BEFORE;
+                }
+                rest &= if done - start < BLOCK { u64::MAX << (done - start) } else { 0 };
+            }
+            if block.reserved || self.variables.len() > VARIABLES_MAX || self.text.len > TEXT_BYTES_MAX {
                 return None;
             }
-            kept = to;
-            // The quote that closes opens nothing.
-            places.go_on(to + usize::from(byte == b'"'));
+            let next = start + BLOCK;
+            start = next.max(done / BLOCK * BLOCK);
+            if start != next && has_reserved(message, next, start) {
+                return None;
+            }
+            if start >= message.len() + BEFORE {
+                break;
+            }
+            // A word that goes on from a block that was passed over whole is part of a variable.
+            block = Block::at(message, start, if start == next { block.word } else { 0 });
         }
-        self.text.add(message, kept, message.len());
+        self.text.add(message, kept, message.len(), 0);
+        // The last byte was no placeholder, and there is none.
+        self.text.len -= 1;
         (self.text.len <= TEXT_BYTES_MAX).then_some(())
+    }
+}
+
+/// Whether a byte that no message with variables may have is in what a variable covers and nobody looked at.
+#[cold]
+fn has_reserved(message: &[u8], from: usize, to: usize) -> bool {
+    let passed = message.get(from - BEFORE..).unwrap_or_default();
+    memchr::memchr2(VARIABLE, FRAMES, &passed[..passed.len().min(to - from)]).is_some()
+}
+
+/// The word around `at`, bit `bit` of its block, which is a variable because of what stands there, or what it is part
+/// of: from, to, placeholder.
+#[inline]
+fn word(message: &[u8], block: &Block, bit: usize, at: usize) -> (usize, usize, u8) {
+    let gaps = !block.word;
+    let (below, above) = (gaps & !(u64::MAX << bit), gaps >> bit);
+    let start = match below {
+        0 => word_start(message, at - bit),
+        // So many of the word stand before.
+        _ => at + BLOCK - below.leading_zeros() as usize - bit,
+    };
+    let end = match above {
+        0 => word_end(message, at + BLOCK - bit),
+        _ => at + above.trailing_zeros() as usize,
+    };
+    (start, variable_end(message, start, end), VARIABLE)
+}
+
+/// The end of the variable that begins with the word `start..end`.
+#[inline]
+fn variable_end(message: &[u8], start: usize, end: usize) -> usize {
+    let is_number = || message[start..end].iter().all(u8::is_ascii_digit);
+    match message.get(end) {
+        Some(b'-') if end - start == 8 && is_uuid(message, start) && !in_word(message.get(start + 36)) => start + 36,
+        Some(b'.') if is_number() => ipv4(message, start).unwrap_or_else(|| number(message, end)),
+        Some(b':' | b'-' | b',' | b'/' | b'+') if is_number() => number(message, end),
+        _ => end,
     }
 }
 
@@ -141,7 +198,7 @@ struct Text {
 
 impl Text {
     /// Runs of constant text are short: they are copied by so many bytes at once, whatever is behind them.
-    const AT_ONCE: usize = 16;
+    const AT_ONCE: usize = 32;
 
     fn begin(&mut self, message: &[u8]) {
         let needed = message.len().min(MESSAGE_BYTES_MAX) + 1 + Self::AT_ONCE;
@@ -155,101 +212,25 @@ impl Text {
         &self.room[..self.len]
     }
 
+    /// Adds `message[from..to]` and a placeholder.
     #[inline]
-    fn push(&mut self, byte: u8) {
-        self.room[self.len] = byte;
-        self.len += 1;
-    }
-
-    /// Adds `message[from..to]`.
-    #[inline]
-    fn add(&mut self, message: &[u8], from: usize, to: usize) {
-        let part = (self.room.get_mut(self.len..), message.get(from..));
-        if to - from <= Self::AT_ONCE
-            && let (Some(room), Some(text)) = part
-            && let (Some(room), Some(text)) = (room.first_chunk_mut::<16>(), text.first_chunk::<16>())
+    fn add(&mut self, message: &[u8], from: usize, to: usize, mark: u8) {
+        let len = to - from;
+        let room = &mut self.room[self.len..];
+        let text = &message[from..];
+        if len <= Self::AT_ONCE
+            && let Some(room) = room.first_chunk_mut::<{ Self::AT_ONCE }>()
+            && let Some(text) = text.first_chunk::<{ Self::AT_ONCE }>()
         {
-            *room = *text;
+            // By numbers: arrays would become a copy of any length again, which has to be told how long it is.
+            for (room, text) in room.as_chunks_mut::<8>().0.iter_mut().zip(text.as_chunks::<8>().0) {
+                *room = u64::from_le_bytes(*text).to_le_bytes();
+            }
         } else {
-            self.room[self.len..self.len + to - from].copy_from_slice(&message[from..to]);
+            room[..len].copy_from_slice(&text[..len]);
         }
-        self.len += to - from;
-    }
-}
-
-/// Walks over the places of a message where something is decided.
-struct Places<'a> {
-    message: &'a [u8],
-    /// Nothing before it is looked at any more.
-    at: usize,
-    block: Block,
-}
-
-impl<'a> Places<'a> {
-    #[inline]
-    fn new(message: &'a [u8]) -> Places<'a> {
-        Places { message, at: 0, block: Block::at(message, 0, 0) }
-    }
-
-    /// The next place.
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        loop {
-            let passed = self.at - self.block.start;
-            if passed < BLOCK {
-                let rest = self.block.places >> passed;
-                if rest != 0 {
-                    return Some(self.at + rest.trailing_zeros() as usize);
-                }
-                self.at = self.block.start + BLOCK;
-            }
-            if self.at >= self.message.len() {
-                return None;
-            }
-            let start = self.at / BLOCK * BLOCK;
-            // A word that goes on from a block that was passed over whole is part of a variable.
-            let before = if start == self.block.start + BLOCK { self.block.word } else { 0 };
-            self.block = Block::at(self.message, start, before);
-        }
-    }
-
-    /// What stands before `at` is done with.
-    #[inline]
-    fn go_on(&mut self, at: usize) {
-        self.at = at;
-    }
-
-    /// The word around `at`, which is a variable because of what stands there, or what it is part of.
-    #[inline]
-    fn word(&self, at: usize) -> (usize, usize, u8) {
-        let bit = at - self.block.start;
-        let gaps = !self.block.word;
-        let below = gaps & ((1 << bit) - 1);
-        let start = match below {
-            0 => word_start(self.message, self.block.start),
-            gaps => self.block.start + BLOCK - gaps.leading_zeros() as usize,
-        };
-        let end = match gaps >> bit {
-            0 => word_end(self.message, self.block.start + BLOCK),
-            gaps => at + gaps.trailing_zeros() as usize,
-        };
-        (start, self.variable_end(start, end), VARIABLE)
-    }
-
-    #[inline]
-    fn variable_end(&self, start: usize, end: usize) -> usize {
-        let message = self.message;
-        if end - start == 8
-            && message.get(end) == Some(&b'-')
-            && is_uuid(message, start)
-            && !in_word(message.get(start + 36))
-        {
-            return start + 36;
-        }
-        if message[start..end].iter().all(u8::is_ascii_digit) {
-            return ipv4(message, start).unwrap_or_else(|| number(message, end));
-        }
-        end
+        room[len] = mark;
+        self.len += len + 1;
     }
 }
 
@@ -293,10 +274,10 @@ fn after_delimiter(message: &[u8], at: usize, byte: u8) -> Option<(usize, usize,
         b'\n' => return frames(message, from).map(|to| (from, to, FRAMES)),
         b'"' => quoted(message, from)?,
         b'=' if at > 0 && in_word(message.get(at - 1)) && in_word(message.get(from)) => {
-            given_back(message, from, stop(message, from, b"&="))
+            given_back(message, from, stop(message, from, VALUE))
         }
         b'/' if in_word(message.get(from)) => {
-            let end = stop(message, from, b"");
+            let end = stop(message, from, PATH);
             memchr::memchr(b'/', &message[from..end])?;
             given_back(message, from, end)
         }
@@ -327,15 +308,24 @@ fn quoted(message: &[u8], from: usize) -> Option<usize> {
     (close > 0 && window[close] == b'"').then_some(from + close)
 }
 
-/// Where a value or path ends: at a blank, at closing and separating signs, and at those of `more`.
-fn stop(message: &[u8], from: usize, more: &[u8]) -> usize {
-    let ends = |b: &u8| {
-        matches!(
-            *b,
-            b' ' | b'\t' | b'\r' | b'\n' | b',' | b';' | b')' | b']' | b'}' | b'"' | b'\'' | b'<' | b'>' | b'|'
-        ) || more.contains(b)
-    };
-    message[from..].iter().position(ends).map_or(message.len(), |i| from + i)
+/// What ends a value (bit 0) and a path (bit 1).
+const ENDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let (both, mut i) = (b" \t\r\n,;)]}\"'<>|", 0);
+    while i < both.len() {
+        table[both[i] as usize] = VALUE | PATH;
+        i += 1;
+    }
+    table[b'&' as usize] = VALUE;
+    table[b'=' as usize] = VALUE;
+    table
+};
+const VALUE: u8 = 1;
+const PATH: u8 = 2;
+
+/// Where a value or a path ends.
+fn stop(message: &[u8], from: usize, what: u8) -> usize {
+    message[from..].iter().position(|b| ENDS[usize::from(*b)] & what != 0).map_or(message.len(), |i| from + i)
 }
 
 /// `from..to` without the delimiters at its end.

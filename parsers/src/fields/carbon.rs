@@ -10,14 +10,16 @@ pub(crate) fn fill(head: &Head, lines: u32, bytes: &[u8], fields: &mut Fields) -
     let wrapped = if head.logger.is_empty() { wrapped(head, bytes) } else { None };
     let head = wrapped.as_ref().unwrap_or(head);
     let mut level = head.severity;
+    // A head whose level is known already is a usual one, and has a logger without a blank.
+    let mut logger = Span::from(head.logger);
     if level == Level::Unknown {
         let word = head.level.of(bytes);
         level = level::of_word(word);
         if !level::is_canonical(word, level) {
             fields.span(FieldId::LOG_LEVEL_TEXT, head.level);
         }
+        logger = class_of(logger, bytes);
     }
-    let logger = class_of(head.logger.into(), bytes);
     fields.span(FieldId::LOG_LOGGER, logger);
     fields.span(FieldId::THREAD_NAME, head.thread);
     fields.span(FieldId::TENANT_ID, head.tenant);

@@ -98,7 +98,10 @@ fn level_of(line: &[u8], mut at: usize, head: &mut Head) -> Option<usize> {
 
 #[inline]
 fn logger(line: &[u8], at: usize, head: &mut Head) -> Option<usize> {
-    let end = at + 2 + memchr::memchr(b'}', line.get(at + 2..)?)?;
+    let rest = line.get(at + 2..)?;
+    // With a blank, a method stands behind the class; [`crate::fields::carbon`] relies on there being none.
+    let len = memchr::memchr2(b'}', b' ', rest).filter(|len| rest[*len] == b'}')?;
+    let end = at + 2 + len;
     head.logger = Part::new(at + 2, end);
     Some(end + 1)
 }
