@@ -163,7 +163,7 @@ impl ShipperCore {
     }
 
     /// Pins of streams that owe nothing any more.
-    fn unpin(&mut self) {
+    pub(super) fn unpin(&mut self) {
         let pinned = std::mem::take(&mut self.holding.pinned);
         for id in pinned {
             let owed = self.streams.get(&id).is_some_and(is_owed);

@@ -128,8 +128,10 @@ impl ShipperCore {
         }
     }
 
-    /// This process ends: what its handles keep goes with them.
+    /// This process ends: what its handles keep goes with them, and what is kept of settled files is of no use.
     pub(super) fn spill_at_exit(&mut self) {
+        self.unpin();
+        self.remove_spills();
         self.holding.spill_again = Duration::ZERO;
         self.spill_what_is_owed(u64::MAX);
     }

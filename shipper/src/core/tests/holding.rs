@@ -183,7 +183,9 @@ fn while_all_goes_well_nothing_is_copied_and_at_the_end_what_is_owed() {
     assert!(w.exit.is_some());
     assert_eq!(copies(&w), 1);
     w.config.rate = None;
+    w.config.until_idle = true;
     w.kill().start().pass(Duration::from_secs(80));
+    assert!(w.exit.is_some());
     let all = lines(0..1000);
     assert!(w.indexer.rows.values().any(|row| row.bytes() == all), "{:#?}", w.status());
     assert!(w.indexer.rows.values().all(|row| row.lost.is_empty()), "{:?}", w.notices);
