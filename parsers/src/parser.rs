@@ -2,7 +2,7 @@
 
 use crate::event_of::{Left, Maker};
 use crate::framing::{Coming, Framer, Piece, content, head_again};
-use crate::redact::{OpenBlock, Redactor, Rules, Text};
+use crate::redact::{May, OpenBlock, Redactor, Rules, Text};
 use crate::{Context, Event, Family, FileFacts, Flags, InputAt, Offset, head_hash};
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -109,6 +109,9 @@ impl Parser {
         closed: &mut dyn FnMut(&Event, &[u8]),
     ) -> usize {
         let begin = self.offset;
+        if let Some(redactor) = &mut self.redactor {
+            redactor.other_buffer();
+        }
         let mut inputs = inputs.get(inputs.partition_point(|i| i.at < begin)..).unwrap_or_default();
         let mut start = 0;
         loop {
@@ -129,8 +132,7 @@ impl Parser {
                 return start;
             };
             let end = start + piece.size;
-            let bytes = &buffer[start..end];
-            let left = self.close(&piece, bytes, closed);
+            let left = self.close(&piece, buffer, start, closed);
             let next = Offset(begin.0 + end as u64);
             let last = inputs.partition_point(|i| i.at < next);
             let (passed, rest) = inputs.split_at(last);
@@ -138,7 +140,7 @@ impl Parser {
                 self.maker.zone_changed();
             }
             // Only what other programs' lines may interrupt is ever asked for again.
-            let head_hash = if piece.channel == 0 { 0 } else { head_hash(self.key, first_line(bytes)) };
+            let head_hash = if piece.channel == 0 { 0 } else { head_hash(self.key, first_line(&buffer[start..end])) };
             self.context.after(&piece, left, self.offset, head_hash);
             for passed in passed {
                 self.context.take_input(&passed.input);
@@ -149,8 +151,9 @@ impl Parser {
         }
     }
 
-    /// Makes the event of a closed piece and hands it out.
-    fn close(&mut self, piece: &Piece, bytes: &[u8], closed: &mut dyn FnMut(&Event, &[u8])) -> Left {
+    /// Makes the event of a closed piece, which stands at `start` in the buffer, and hands it out.
+    fn close(&mut self, piece: &Piece, buffer: &[u8], start: usize, closed: &mut dyn FnMut(&Event, &[u8])) -> Left {
+        let bytes = &buffer[start..start + piece.size];
         let Some(redactor) = &mut self.redactor else {
             self.context.block = None;
             let (event, left) = self.maker.make(piece, bytes, self.offset, &self.context);
@@ -158,7 +161,8 @@ impl Parser {
             return std::mem::take(left);
         };
         let mut block = self.context.block;
-        let made = Redaction { redactor, maker: &mut self.maker, configured: self.configured };
+        let may = redactor.ahead(buffer, start, piece.size);
+        let made = Redaction { redactor, may, maker: &mut self.maker, configured: self.configured };
         let left = made.close(piece, bytes, self.offset, &self.context, &mut block, closed);
         self.context.block = block;
         left
@@ -188,7 +192,8 @@ impl Parser {
         };
         let mut block = self.context.block;
         let mut open = None;
-        let made = Redaction { redactor: &mut redactor, maker: &mut maker, configured: self.configured };
+        let may = May::ANY;
+        let made = Redaction { redactor: &mut redactor, may, maker: &mut maker, configured: self.configured };
         made.close(&piece, bytes, self.offset, &self.context, &mut block, &mut |event, bytes| {
             open = Some(Provisional { event: event.clone(), bytes: Cow::Owned(bytes.to_vec()) });
         });
@@ -203,6 +208,7 @@ fn first_line(bytes: &[u8]) -> &[u8] {
 /// What turns a piece into an event whose secrets are replaced.
 struct Redaction<'p> {
     redactor: &'p mut Redactor,
+    may: May,
     maker: &'p mut Maker,
     configured: Option<Family>,
 }
@@ -218,7 +224,7 @@ impl Redaction<'_> {
         closed: &mut dyn FnMut(&Event, &[u8]),
     ) -> Left {
         let line = Cell::default();
-        let text = Text::new(bytes, context.mid_line, piece.head.is_some(), &line);
+        let text = Text::new(bytes, context.mid_line, piece.head.is_some(), &line).with(self.may);
         let Some(redacted) = self.redactor.event(text, block) else {
             let (event, left) = self.maker.make(piece, bytes, offset, context);
             closed(event, bytes);

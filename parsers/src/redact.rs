@@ -13,11 +13,13 @@
 //!
 //! The built-in classes are scanners of their own: a set of regular expressions costs more than all the parsing.
 
+mod ahead;
 mod blocks;
 mod keyed;
 mod numbers;
 mod secrets;
 
+pub(crate) use ahead::May;
 pub use blocks::OpenBlock;
 pub use keyed::Key;
 
@@ -295,6 +297,8 @@ pub(crate) struct Text<'a> {
     pub(crate) from_inside: bool,
     /// It begins with a head of its own.
     pub(crate) has_head: bool,
+    /// Which marks may stand in it.
+    may: May,
     /// The line whose end was looked for last: many values may stand in one long line.
     line: &'a Cell<(usize, usize)>,
 }
@@ -302,7 +306,12 @@ pub(crate) struct Text<'a> {
 impl<'a> Text<'a> {
     pub(crate) fn new(bytes: &'a [u8], from_inside: bool, has_head: bool, line: &'a Cell<(usize, usize)>) -> Text<'a> {
         line.set((1, 0));
-        Text { bytes, from_inside, has_head, line }
+        Text { bytes, from_inside, has_head, may: May::ANY, line }
+    }
+
+    /// The same, but it is known which marks may stand in it.
+    pub(crate) fn with(self, may: May) -> Text<'a> {
+        Text { may, ..self }
     }
 
     /// What goes on beyond its last byte.
@@ -329,6 +338,7 @@ impl<'a> Text<'a> {
 
 fn line_end(bytes: &[u8], at: usize) -> usize {
     let end = memchr::memchr(b'\n', &bytes[at..]).map_or(bytes.len(), |i| at + i);
+    looked(end - at);
     if end > at && end < bytes.len() && bytes[end - 1] == b'\r' { end - 1 } else { end }
 }
 
@@ -340,6 +350,7 @@ pub(crate) struct Redactor {
     out: Vec<u8>,
     /// Values replaced, by class, then by own rule; cuts last.
     counts: Vec<u64>,
+    ahead: ahead::Ahead,
 }
 
 /// What was done to an event.
@@ -355,7 +366,7 @@ pub(crate) struct Redacted<'r> {
 impl Redactor {
     pub(crate) fn new(rules: Arc<Rules>) -> Redactor {
         let counts = vec![0; Class::ALL.len() + rules.own.len() + 1];
-        Redactor { rules, found: Vec::new(), out: Vec::new(), counts }
+        Redactor { rules, found: Vec::new(), out: Vec::new(), counts, ahead: ahead::Ahead::default() }
     }
 
     /// What was replaced so far, by name; counted anew from here on.
@@ -363,6 +374,17 @@ impl Redactor {
         let own = self.rules.own.iter().map(|o| o.name.clone());
         let names = Class::ALL.iter().map(|c| c.name().to_owned()).chain(own).chain(["cut".to_owned()]);
         names.zip(&mut self.counts).map(|(name, n)| (name, std::mem::take(n))).filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// The parser looks at another buffer, or at the same from another place on.
+    pub(crate) fn other_buffer(&mut self) {
+        self.ahead = ahead::Ahead::default();
+    }
+
+    /// Which marks may stand in the event of so many bytes at `start` in the buffer; events come in their order.
+    #[inline]
+    pub(crate) fn ahead(&mut self, buffer: &[u8], start: usize, size: usize) -> May {
+        self.ahead.of(&self.rules.finders, buffer, start, start + size)
     }
 
     /// Replaces; `None` when nothing is to be. `block` is what is open before the event, and then after it.
@@ -496,6 +518,15 @@ fn edge_after_cut(text: Text<'_>) -> usize {
     let end = text.line_end(0);
     let least = EDGE_BYTES.min(end);
     text.bytes[least..end].iter().position(|b| is_end_of_value(*b)).map_or(end, |i| least + i)
+}
+
+/// So many bytes were looked at. Tests hold the sum to a multiple of a line's length: what no line can pay for is a
+/// scanner that looks at the same bytes again for each mark in them.
+#[inline]
+fn looked(bytes: usize) {
+    #[cfg(test)]
+    tests::LOOKED.with(|all| all.set(all.get() + bytes + 1));
+    let _ = bytes;
 }
 
 /// What no value goes over.

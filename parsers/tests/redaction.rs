@@ -1,6 +1,6 @@
 //! Redaction through the parser: nothing of a secret in any byte that is handed out, however the stream is read and
 //! cut; lines come out the same wherever cuts stand between them; offsets stay those of the file.
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a failing test may panic, and one is timed")]
+#![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use parsers::redact::{Action, Class, Rule, Rules};
 use parsers::{Context, Cut, FieldId, FileFacts, Flags, Input, InputAt, Offset, Parser, Value};
@@ -207,20 +207,4 @@ fn a_head_that_a_secret_stands_in_is_found_again() {
     });
     assert!(seen.iter().all(|(_, time, redacted, _)| *time && *redacted), "{seen:?}");
     assert!(String::from_utf8_lossy(&seen[0].3).contains("access_token=‹password_0›&x=1"));
-}
-
-#[test]
-fn time_is_linear_in_hostile_lines() {
-    let hostile: Vec<Vec<u8>> =
-        ["eyJ-", "eyJ.", "=", ":", "password=", "<Password>", "4", "4111 ", "a@", "IA", "://", "\"password\":\""]
-            .iter()
-            .map(|unit| unit.bytes().cycle().take(300 << 10).chain([b'\n']).collect())
-            .collect();
-    for line in &hostile {
-        let started = std::time::Instant::now();
-        read(line, &Reading { reads: vec![line.len()], cuts: Vec::new(), restarts: false });
-        // A quadratic scanner takes a minute.
-        let unit = String::from_utf8_lossy(&line[..12]).into_owned();
-        assert!(started.elapsed().as_secs() < 5, "{unit}: {:?}", started.elapsed());
-    }
 }

@@ -4,7 +4,8 @@
 //! a file for ever), or, for an element, where the next event has a head. A key printed line by line may have
 //! events of other threads between its lines: after a head, lines that look like key material are still taken.
 
-use super::{Class, Found, RuleId, Rules, Text, is_word};
+use super::ahead::Mark;
+use super::{Class, Found, RuleId, Rules, Text, is_word, looked};
 
 /// Bytes after which an open key is given up: four times the largest in use.
 const KEY_BYTES_MAX: u32 = 32 << 10;
@@ -102,7 +103,9 @@ pub(super) fn key_lines(text: Text<'_>, block: &mut Option<OpenBlock>, found: &m
 
 /// Where the line after the one whose content ends at `to` begins.
 fn next_line(bytes: &[u8], to: usize) -> usize {
-    memchr::memchr(b'\n', &bytes[to..]).map_or(bytes.len(), |i| to + i + 1)
+    let next = memchr::memchr(b'\n', &bytes[to..]).map_or(bytes.len(), |i| to + i + 1);
+    looked(next - to);
+    next
 }
 
 fn is_key_byte(byte: u8) -> bool {
@@ -111,6 +114,7 @@ fn is_key_byte(byte: u8) -> bool {
 
 /// One past the line that ends a key.
 fn end_of_key(line: &[u8]) -> Option<usize> {
+    looked(line.len());
     let mut at = 0;
     while let Some(i) = memchr::memmem::find(&line[at..], END) {
         let name = at + i + END.len();
@@ -197,7 +201,9 @@ fn next_key(text: Text<'_>, from: usize, rules: &Rules, found: &mut Vec<Found>) 
     let dashes = if is_rest { bytes.iter().take(4).take_while(|b| **b == b'-').count() } else { 0 };
     let word = &bytes[dashes..];
     let rest = (is_rest && word.starts_with(b"BEGIN")).then_some(dashes + 5);
-    while let Some(i) = rest.filter(|_| at == 0).map(|_| 0).or_else(|| rules.finders.begin.find(&bytes[at..])) {
+    let may = text.may.has(Mark::Begin);
+    let find = |at: usize| if may { rules.finders.begin.find(&bytes[at..]) } else { None };
+    while let Some(i) = rest.filter(|_| at == 0).map(|_| 0).or_else(|| find(at)) {
         let from = at + i;
         let to = text.line_end(from);
         let name = rest.filter(|_| from == 0).unwrap_or(from + BEGIN.len());
@@ -245,6 +251,9 @@ fn begin(text: Text<'_>, from: usize, to: usize, class: Class, block: OpenBlock)
 
 /// `<ns:…Password …>text</`: the text.
 fn next_element(text: Text<'_>, from: usize, until: usize, found: &mut Vec<Found>) -> Option<Begin> {
+    if !text.may.has(Mark::Tag) {
+        return None;
+    }
     let bytes = &text.bytes[..until];
     let mut at = from;
     while let Some(i) = memchr::memchr(b'<', &bytes[at..]) {
@@ -252,6 +261,7 @@ fn next_element(text: Text<'_>, from: usize, until: usize, found: &mut Vec<Found
         at = open;
         let name = bytes[open..].iter().take_while(|b| is_word(**b) || matches!(b, b':' | b'-' | b'.')).count();
         let name = &bytes[open..open + name];
+        looked(name.len());
         let suffix = name.len().checked_sub(PASSWORD.len()).and_then(|n| name.get(n..));
         let rest = open + name.len();
         // Cut inside of the name, which may become one.
@@ -261,7 +271,9 @@ fn next_element(text: Text<'_>, from: usize, until: usize, found: &mut Vec<Found
         }
         let line = text.line_end(rest).min(until);
         let window = &bytes[rest..line.min(rest + TAG_BYTES_MAX)];
-        let Some(close) = memchr::memchr(b'>', window) else {
+        let close = memchr::memchr(b'>', window);
+        looked(close.unwrap_or(window.len()));
+        let Some(close) = close else {
             if text.is_open_at(line) {
                 let block = OpenBlock { kind: Kind::Element, left: ELEMENT_BYTES_MAX };
                 return Some(begin(text, line, line, Class::Password, block));
@@ -272,7 +284,9 @@ fn next_element(text: Text<'_>, from: usize, until: usize, found: &mut Vec<Found
             continue;
         }
         let value = rest + close + 1;
-        match memchr::memchr(b'<', &bytes[value..line]) {
+        let end = memchr::memchr(b'<', &bytes[value..line]);
+        looked(end.unwrap_or(line - value));
+        match end {
             Some(end) => {
                 if !bytes[value..value + end].trim_ascii().is_empty() {
                     found.push(Found { from: value, to: value + end, rule: RuleId::Class(Class::Password) });

@@ -3,7 +3,8 @@
 //! Each begins at a byte that is rare or has to be there (`=`, `:`, `@`, `eyJ`), looks back a bounded number of
 //! bytes and forward over what it takes, so that the whole is linear.
 
-use super::{Class, Found, RuleId, Rules, Text, begins_word, is_end_of_value, is_word};
+use super::ahead::Mark;
+use super::{Class, Found, RuleId, Rules, Text, begins_word, is_end_of_value, is_word, looked};
 use memchr::memmem::Finder;
 
 /// Letters of a key that are looked at.
@@ -19,6 +20,9 @@ const USER_BYTES_MAX: usize = 256;
 const LOCAL_BYTES_MAX: usize = 64;
 const DOMAIN_BYTES_MAX: usize = 253;
 
+/// How the names of cookies begin that only a whole host may set.
+const HOST: &[u8] = b"__Host-";
+
 /// Searches that are prepared once.
 #[derive(Debug)]
 pub(super) struct Finders {
@@ -26,6 +30,7 @@ pub(super) struct Finders {
     jwt: Finder<'static>,
     aws: Finder<'static>,
     bearer: [Finder<'static>; 2],
+    host: Finder<'static>,
 }
 
 impl Default for Finders {
@@ -35,6 +40,22 @@ impl Default for Finders {
             jwt: Finder::new(b"eyJ"),
             aws: Finder::new(b"IA"),
             bearer: [Finder::new(b"earer "), Finder::new(b"EARER ")],
+            host: Finder::new(HOST),
+        }
+    }
+}
+
+impl Finders {
+    /// Where a mark stands first.
+    pub(super) fn mark(&self, mark: Mark, bytes: &[u8]) -> Option<usize> {
+        match mark {
+            Mark::Begin => self.begin.find(bytes),
+            Mark::Tag => memchr::memchr(b'<', bytes),
+            Mark::Jwt => self.jwt.find(bytes),
+            Mark::Aws => self.aws.find(bytes),
+            Mark::Bearer => self.bearer[0].find(bytes),
+            Mark::LoudBearer => self.bearer[1].find(bytes),
+            Mark::Host => self.host.find(bytes),
         }
     }
 }
@@ -56,12 +77,16 @@ pub(super) fn scan(text: Text<'_>, from: usize, to: usize, rules: &Rules, found:
         scan.keys();
     }
     if rules.has(Class::Authorization) {
-        scan.bearers();
+        for (finder, mark) in rules.finders.bearer.iter().zip([Mark::Bearer, Mark::LoudBearer]) {
+            if text.may.has(mark) {
+                scan.bearers(finder);
+            }
+        }
     }
-    if rules.has(Class::Jwt) {
+    if rules.has(Class::Jwt) && text.may.has(Mark::Jwt) {
         scan.jwts();
     }
-    if rules.has(Class::AwsKey) {
+    if rules.has(Class::AwsKey) && text.may.has(Mark::Aws) {
         scan.aws_keys();
     }
     if rules.has(Class::Email) {
@@ -93,14 +118,13 @@ impl Scan<'_> {
             if bytes[at] == b':' && bytes[at + 1..].starts_with(b"//") {
                 self.url(at);
             }
-            let key = key_before(bytes, self.from, at);
-            // Most signs do not follow a word that ends like a key.
-            let Some(last) = key.last() else { continue };
-            if !matches!(last | 0x20, b'd' | b'e' | b's' | b't' | b'n' | b'y' | b'p' | b'r')
-                && !key.starts_with(b"__Host-")
-            {
+            let end = key_end(bytes, self.from, at);
+            // Most signs do not follow what ends like a key, and are done with by a look at two bytes.
+            let host = bytes[at] == b'=' && self.text.may.has(Mark::Host);
+            if !host && !ends_like_key(&bytes[self.from..end]) {
                 continue;
             }
+            let key = key_before(bytes, self.from, end);
             if let Some(kind) = Keyed::of(key, bytes, at) {
                 done = self.value(at, kind);
             }
@@ -129,6 +153,7 @@ impl Scan<'_> {
             }
             Keyed::Cookie => {
                 let end = at + bytes[at..].iter().take_while(|b| !b.is_ascii_whitespace() && **b != b';').count();
+                looked(end - at);
                 if end - at < COOKIE_BYTES_MIN && !(end > at && self.is_open_at(end)) {
                     return at;
                 }
@@ -186,6 +211,7 @@ impl Scan<'_> {
             }
             None => rest.iter().position(|b| is_end_of_value(*b)).unwrap_or(rest.len()),
         };
+        looked(len);
         at.min(line) + len
     }
 
@@ -207,6 +233,7 @@ impl Scan<'_> {
             .iter()
             .position(|b| b.is_ascii_whitespace() || matches!(b, b'/' | b'"' | b'\'' | b'<' | b'>'))
             .unwrap_or(window.len());
+        looked(len);
         let authority = &window[..len];
         let end = memchr::memrchr(b'@', authority).or_else(|| self.is_open_at(from + len).then_some(len));
         let (Some(end), Some(sep)) = (end, memchr::memchr(b':', authority)) else { return };
@@ -215,21 +242,19 @@ impl Scan<'_> {
         }
     }
 
-    fn bearers(&mut self) {
-        let rules = self.rules;
-        for finder in &rules.finders.bearer {
-            for i in finder.find_iter(&self.bytes[self.from..]) {
-                let b = (self.from + i).wrapping_sub(1);
-                let starts = self.bytes.get(b).is_some_and(|c| c | 0x20 == b'b') && begins_word(self.bytes, b);
-                if !starts {
-                    continue;
-                }
-                let from = self.from + i + 6 + blanks(&self.bytes[self.from + i + 6..]);
-                let token = |b: &&u8| b.is_ascii_alphanumeric() || b"._~+/=-".contains(b);
-                let to = from + self.bytes[from..].iter().take_while(token).count();
-                if to - from >= TOKEN_BYTES_MIN || to > from && self.is_open_at(to) {
-                    self.take(from, to, Class::Authorization);
-                }
+    fn bearers(&mut self, finder: &Finder<'_>) {
+        for i in finder.find_iter(&self.bytes[self.from..]) {
+            let b = (self.from + i).wrapping_sub(1);
+            let starts = self.bytes.get(b).is_some_and(|c| c | 0x20 == b'b') && begins_word(self.bytes, b);
+            if !starts {
+                continue;
+            }
+            let from = self.from + i + 6 + blanks(&self.bytes[self.from + i + 6..]);
+            let token = |b: &&u8| b.is_ascii_alphanumeric() || b"._~+/=-".contains(b);
+            let to = from + self.bytes[from..].iter().take_while(token).count();
+            looked(to - from);
+            if to - from >= TOKEN_BYTES_MIN || to > from && self.is_open_at(to) {
+                self.take(from, to, Class::Authorization);
             }
         }
     }
@@ -237,7 +262,10 @@ impl Scan<'_> {
     fn jwts(&mut self) {
         let (bytes, rules) = (self.bytes, self.rules);
         let part = |from: usize| {
-            bytes[from..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')).count()
+            let len =
+                bytes[from..].iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')).count();
+            looked(len);
+            len
         };
         let mut at = self.from;
         while let Some(i) = rules.finders.jwt.find(&bytes[at..]) {
@@ -264,6 +292,7 @@ impl Scan<'_> {
             }
             let more = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
             let to = second + bytes[second..].iter().take_while(more).count();
+            looked(to - second);
             self.take(from, to, Class::Jwt);
             at = to;
         }
@@ -278,6 +307,7 @@ impl Scan<'_> {
                 continue;
             }
             let len = bytes[from..].iter().take_while(|b| is_word(**b)).count();
+            looked(len);
             let upper = bytes[from..from + len].iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
             if upper && (len == 20 || len < 20 && self.is_open_at(from + len)) {
                 self.take(from, from + len, Class::AwsKey);
@@ -293,6 +323,7 @@ impl Scan<'_> {
             let from = at - bytes[self.from..at].iter().rev().take(LOCAL_BYTES_MAX).take_while(local).count();
             let domain = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
             let mut to = at + 1 + bytes[at + 1..].iter().take(DOMAIN_BYTES_MAX).take_while(domain).count();
+            looked(to - from);
             if from < at && self.is_open_at(to) {
                 self.take(from, to, Class::Email);
                 continue;
@@ -307,16 +338,36 @@ impl Scan<'_> {
     }
 }
 
-/// The word before a sign, over blanks and a closing quote.
-fn key_before(bytes: &[u8], from: usize, sign: usize) -> &[u8] {
+/// Whether a key may end there: by its last two letters, when it has two next to each other.
+#[inline]
+fn ends_like_key(text: &[u8]) -> bool {
+    let Some([before, last]) = text.last_chunk() else { return !text.is_empty() };
+    let two = [before | 0x20, last | 0x20];
+    last.is_ascii_alphabetic() && (!before.is_ascii_alphabetic() || ENDS_OF_KEYS.contains(&&two))
+}
+
+/// The last two letters of all the words below.
+const ENDS_OF_KEYS: [&[u8; 2]; 13] =
+    [b"rd", b"wd", b"se", b"et", b"en", b"ey", b"er", b"ss", b"tp", b"in", b"on", b"id", b"bs"];
+
+/// The end of the word before a sign, over blanks and a closing quote.
+#[inline]
+fn key_end(bytes: &[u8], from: usize, sign: usize) -> usize {
     let mut end = sign;
     end -= bytes[from..end].iter().rev().take(BLANKS_MAX).take_while(|b| matches!(b, b' ' | b'\t')).count();
     if end > from && matches!(bytes[end - 1], b'"' | b'\'') {
         end -= 1;
         end -= usize::from(end > from && bytes[end - 1] == b'\\');
     }
+    looked(sign - end);
+    end
+}
+
+/// The word that ends there.
+fn key_before(bytes: &[u8], from: usize, end: usize) -> &[u8] {
     let part = |b: &&u8| is_word(**b) || matches!(b, b'-' | b'.');
     let len = bytes[from..end].iter().rev().take(KEY_BYTES).take_while(part).count();
+    looked(len);
     &bytes[end - len..end]
 }
 
@@ -373,7 +424,7 @@ impl Keyed {
         // A cookie's name may follow anything: `a-JSESSIONID=`.
         let last = key.rsplit(|b| matches!(b, b'-' | b'.')).next().unwrap_or(key);
         let is_cookie = COOKIES.iter().any(|name| word == *name || last.eq_ignore_ascii_case(name));
-        if bytes[sign] == b'=' && (is_cookie || key.starts_with(b"__Host-")) {
+        if bytes[sign] == b'=' && (is_cookie || key.starts_with(HOST)) {
             return Some(Keyed::Cookie);
         }
         let before = sign.checked_sub(5).and_then(|i| bytes.get(i));

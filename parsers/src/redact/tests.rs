@@ -6,6 +6,11 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::sync::LazyLock;
 
+thread_local! {
+    /// Bytes that scanners looked at, and the looks themselves.
+    pub(super) static LOOKED: Cell<usize> = const { Cell::new(0) };
+}
+
 fn all() -> Vec<Rule> {
     Class::ALL
         .iter()
@@ -182,6 +187,38 @@ fn a_key_is_given_up_when_its_end_never_comes_and_others_events_stay() {
     }
     assert!(block.is_none(), "after 32 KiB");
     assert_eq!(event(&mut redactor, &mut block, "plain\n", false), None);
+}
+
+#[test]
+fn a_hostile_line_is_looked_at_a_bounded_number_of_times() {
+    /// The most is 115: of a tag that does not end 1 KiB is looked at, every nine bytes.
+    const TIMES_MAX: usize = 160;
+    let mut redactor = redactor(&all(), None);
+    let units =
+        ["eyJ-", "eyJ.", "eyJ", "=", ":", "password=", "password:", "<Password>", "<Password", "4", "4111 ", "4-"]
+            .into_iter()
+            .chain([
+                "a@",
+                "IA",
+                "AKIA",
+                "://",
+                "a://b",
+                "\"password\":\"",
+                "Bearer ",
+                "JSESSIONID=",
+                "Authorization: ",
+                "-----BEGIN",
+            ]);
+    for unit in units {
+        let bytes: Vec<u8> = unit.bytes().cycle().take(64 << 10).chain([b'\n']).collect();
+        for from_inside in [false, true] {
+            let line = Cell::default();
+            LOOKED.set(0);
+            redactor.event(Text::new(&bytes, from_inside, false, &line), &mut None);
+            let looked = LOOKED.get();
+            assert!(looked <= TIMES_MAX * bytes.len(), "{unit}: {} times", looked / bytes.len());
+        }
+    }
 }
 
 /// The expressions that the classes were specified by, as an oracle: whatever these find must not be left.
