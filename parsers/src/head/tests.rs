@@ -20,7 +20,7 @@ fn oracle() -> &'static [(Family, Regex)] {
             (TidShort, r"TID: BR \[TS\]LVL LOG ?- "),
             (TidLaunch, r"TID: \[TS\]LVL LOG - "),
             (Governance, r"ThreadID: BR TenantID: BR \[TS\]LVL LOG - "),
-            (Ei63, r"\[TS\] \[-?\d*\] BR BR ?TENLVL LOG - "),
+            (Ei63, r"\[TS\] \[-?\d*\] BR ANY ?TENLVL LOG - "),
             (BrkCorr, r"\[TS\] ?BR ?TENLVL LOG - "),
             (Enforcer, r"\[TS\]BR(?:BR)?LVL (?:- )?LOG - "),
             (Plain, r"\[TS\] ?TENJLV LOG *(?:-|\S)"),

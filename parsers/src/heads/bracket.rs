@@ -41,12 +41,13 @@ fn ei63(mut c: Cursor<'_>, mut head: Head) -> Option<Head> {
     }
     head.server = c.bracket()?;
     c.take_byte(b' ').then_some(())?;
-    head.thread = c.bracket()?;
-    c.take_byte(b' ');
-    after_tenant(c, head, |mut c, mut head| {
-        head.level = level::take(&mut c)?;
-        logger(&mut c, &mut head)?;
-        dash(&mut c, &mut head, b" - ")
+    bracket_before(c, |mut c, thread| {
+        c.take_byte(b' ');
+        after_tenant(c, Head { thread, ..head }, |mut c, mut head| {
+            head.level = level::take(&mut c)?;
+            logger(&mut c, &mut head)?;
+            dash(&mut c, &mut head, b" - ")
+        })
     })
 }
 

@@ -484,7 +484,7 @@ fn signs(step: &Step) -> usize {
     }
 }
 
-/// A value before a blank has none inside, unless it stands in brackets of some kind.
+/// A logger before a blank or a colon has no blank inside, unless it stands in brackets of some kind.
 fn separate(steps: &mut [Step]) {
     for i in 0..steps.len() {
         let blanks = match steps.get(i + 1) {
@@ -498,7 +498,7 @@ fn separate(steps: &mut [Step]) {
         let opens = i > 0
             && matches!(&steps[i - 1], Step::Text(t) if matches!(t.last(), Some(b'[' | b'(' | b'{' | b'<' | b'"' | b'|')));
         let blank = match steps.get(i + 1) {
-            Some(Step::Text(t)) => t.first() == Some(&b' '),
+            Some(Step::Text(t)) => matches!(t.first(), Some(b' ' | b':')),
             Some(Step::Blanks(_)) => true,
             Some(_) => false,
             // The logger before a message without anything between.
