@@ -43,6 +43,11 @@ pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()
 }
 
+/// Whether `path` is a folder.
+pub(crate) fn is_folder(path: &Path) -> bool {
+    path.is_dir()
+}
+
 /// Size of a file, if it is there.
 pub(crate) fn size_of(path: &Path) -> Option<u64> {
     std::fs::metadata(path).ok().map(|facts| facts.len())

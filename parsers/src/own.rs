@@ -220,7 +220,7 @@ impl Format {
                 let mut found = Found::default();
                 let line = &line[..line.len().min(WINDOW)];
                 match program::run(&layout.before[..layout.first_line], line, 0, false, &mut found) {
-                    Some(end) => format!("head of format `{}`, {end} bytes before the message", self.0.spec.name),
+                    Some(end) => format!("head of format `{}`, message from byte {end}", self.0.spec.name),
                     None => format!(
                         "no head of format `{}`: it fits up to byte {}, then {} should follow",
                         self.0.spec.name,

@@ -8,6 +8,7 @@ use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::fs;
 use std::io::Write as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 const TEXT: &str = "[2026-11-24 10:00:00,000]  INFO {org.wso2.A} - Took 12 ms\n\
@@ -49,6 +50,50 @@ fn a_packed_archive_is_understood_like_the_file_it_was() {
     fs::write(&archive, &whole[..whole.len() - 6]).unwrap();
     let (code, text) = failure(&["parse", archive.to_str().unwrap()]);
     assert!(code == 1 && text.contains("wso2carbon-11-24-2026.log.gz"), "{code}: {text}");
+}
+
+#[test]
+fn what_is_no_log_is_told_and_the_other_files_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("good.log"), TEXT).unwrap();
+    fs::write(path("empty.log"), "").unwrap();
+    fs::write(path("heap-dump.hprof"), b"JAVA PROFILE 1.0.2\0").unwrap();
+    let whole = packed(&TEXT.repeat(200));
+    fs::write(path("torn.log.gz"), &whole[..whole.len() / 2]).unwrap();
+    for (name, said) in [
+        ("", "it is a folder; name the files in it"),
+        ("gone.log", "No such file"),
+        ("heap-dump.hprof", "it is a heap dump, not a log"),
+        ("torn.log.gz", "the packed file ends too early"),
+    ] {
+        let (code, text) = failure(&["parse", &path(name)]);
+        assert!(code == 1 && text.contains(said), "{name}: {code}: {text}");
+    }
+    let (good, torn, gone) = (path("good.log"), path("torn.log.gz"), path("gone.log"));
+    let out = Command::new(carbontrail())
+        .args(["parse", &torn, &gone, &path("empty.log"), &good, "--format", "ndjson"])
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(said.contains("2 of 4 files could not be read") && said.contains("empty.log: empty"), "{said}");
+    let shown = lines(out.stdout);
+    let of = |file: &str| shown.iter().filter(|event| event["log.file.path"] == file).count();
+    // What was there before the tear is shown.
+    assert!(of(&good) == 3 && of(&torn) > 0, "{} {}", of(&good), of(&torn));
+}
+
+#[test]
+fn own_formats_are_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("own.log");
+    fs::write(&path, "22.04.2026 11:02:13 | INFO | a.B | hello\n22.04.2026 11:02:13 | INFO - a.B | no\n").unwrap();
+    let layout = "%d{dd.MM.yyyy HH:mm:ss} | %p | %c | %m%n";
+    let why = run(&["parse", path.to_str().unwrap(), "--layout", layout, "--explain"]);
+    let why = String::from_utf8(why).unwrap();
+    assert!(why.contains("line 1: head of format `given`, message from byte 35"), "{why}");
+    assert!(why.contains("no head of format `given`: it fits up to byte 26, then ` | ` should follow"), "{why}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Arguments, Format};
 use crate::out::Out;
-use parsers::{Event, Family, FieldId, FileFacts, Level, Value, explain};
+use parsers::{Continues, Event, Family, FieldId, FileFacts, Flags, Formats, Level, Value, explain};
 use serde_json::{Map, Value as Json, json};
 use std::path::Path;
 
@@ -14,22 +14,29 @@ pub(super) fn header() -> String {
     format!("{:>10} {:>7} {:>5} {:12} {:5} {:24} message", "offset", "size", "lines", "family", "level", "time")
 }
 
+/// What is known of a file besides its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct File<'f> {
+    pub(super) path: &'f Path,
+    pub(super) facts: &'f FileFacts,
+    pub(super) formats: &'f Formats,
+}
+
 /// Prints an event.
 ///
 /// # Errors
 /// Those of [`Out`].
 pub(super) fn event(
     arguments: &Arguments,
-    path: &Path,
-    facts: &FileFacts,
+    file: File<'_>,
     event: &Event,
     bytes: &[u8],
     out: &mut Out,
 ) -> anyhow::Result<()> {
-    let mut object = object(path, event, bytes);
+    let mut object = object(file.path, event, bytes);
     if arguments.format == Format::Ndjson {
         if arguments.explain {
-            object.insert("explain".to_owned(), explained(facts, event, bytes));
+            object.insert("explain".to_owned(), explained(file, event, bytes));
         }
         return out.line(&Json::Object(object).to_string());
     }
@@ -46,7 +53,7 @@ pub(super) fn event(
         visible(&message)
     ))?;
     if arguments.explain {
-        for line in rows(event, &object, facts, bytes) {
+        for line in rows(event, &object, file, bytes) {
             out.line(&format!("{:>10}   {line}", ""))?;
         }
     }
@@ -104,16 +111,36 @@ fn value(value: &Value, bytes: &[u8]) -> Json {
 }
 
 /// What is said of each line: why it is a head or is not.
-fn lines(facts: &FileFacts, event: &Event, bytes: &[u8]) -> Vec<String> {
+fn lines(file: File<'_>, event: &Event, bytes: &[u8]) -> Vec<String> {
     let each = bytes.split_inclusive(|b| *b == b'\n').take(LINES_MAX).enumerate();
     let said = |(i, line): (usize, &[u8])| {
         let around = if i == 0 && event.family != Family::Json { Family::None } else { event.family };
-        explain(facts, around, line)
+        explain(file.facts, file.formats, around, line)
     };
     each.map(said).collect()
 }
 
-fn explained(facts: &FileFacts, event: &Event, bytes: &[u8]) -> Json {
+/// Where the event that this one goes on from begins; `null` in the generation before.
+fn predecessor(continues: Continues) -> Json {
+    match continues {
+        Continues::Event(offset) | Continues::Earlier { event: offset, .. } => json!(offset.0),
+        Continues::Generation => Json::Null,
+    }
+}
+
+/// The yes-or-no facts of an event, by name.
+fn flags(event: &Event) -> Vec<&'static str> {
+    let names = [
+        (Flags::SPLIT, "split at 1 MiB"),
+        (Flags::COPY, "copy"),
+        (Flags::REPEATED, "may be repeated"),
+        (Flags::REDACTED, "redacted"),
+        (Flags::FUTURE, "in the future"),
+    ];
+    names.into_iter().filter(|(flag, _)| event.flags.has(*flag)).map(|(_, name)| name).collect()
+}
+
+fn explained(file: File<'_>, event: &Event, bytes: &[u8]) -> Json {
     let mut spans = Map::new();
     for field in &event.fields {
         if let (Some(name), Value::Span { start, len }) = (FieldId::name(field.id), &field.value) {
@@ -121,18 +148,24 @@ fn explained(facts: &FileFacts, event: &Event, bytes: &[u8]) -> Json {
         }
     }
     json!({
-        "lines": lines(facts, event, bytes),
+        "lines": lines(file, event, bytes),
         "offset_minutes": event.time.map(|t| t.offset_minutes),
-        "continues": event.continues.map(|c| format!("{c:?}")),
-        "flags": event.flags.0,
+        "continues": event.continues.map(|from| json!({ "offset": predecessor(from) })),
+        "flags": flags(event),
         "spans": spans,
     })
 }
 
 /// What follows an event's row with `--explain`: its lines, and its fields.
-fn rows(event: &Event, object: &Map<String, Json>, facts: &FileFacts, bytes: &[u8]) -> Vec<String> {
+fn rows(event: &Event, object: &Map<String, Json>, file: File<'_>, bytes: &[u8]) -> Vec<String> {
     let mut rows = Vec::new();
-    let said = lines(facts, event, bytes);
+    match event.continues {
+        None => {}
+        Some(Continues::Generation) => rows.push("goes on from the generation before this file".to_owned()),
+        Some(from) => rows.push(format!("goes on from the event at {}", predecessor(from))),
+    }
+    rows.extend(flags(event).into_iter().map(str::to_owned));
+    let said = lines(file, event, bytes);
     let mut from = 0;
     while from < said.len() {
         let same = said[from..].iter().take_while(|line| **line == said[from]).count();

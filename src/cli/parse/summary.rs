@@ -4,7 +4,7 @@ use super::Format;
 use crate::out::Out;
 use crate::rim;
 use parsers::template::{FRAMES, Template, VARIABLE};
-use parsers::{Event, Family, Level, TimeSource};
+use parsers::{Event, Family, FieldId, Level, TimeSource};
 use serde_json::{Map, json};
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -17,6 +17,10 @@ pub(super) struct Summary {
     lines: u64,
     bytes: u64,
     families: BTreeMap<&'static str, u64>,
+    /// Events with a head of no known family.
+    dated: u64,
+    /// Events that begin with no head.
+    headless: u64,
     /// Events without a time of their own.
     untimed: u64,
     /// Events that are no UTF-8.
@@ -31,6 +35,8 @@ impl Summary {
             lines: 0,
             bytes: 0,
             families: BTreeMap::new(),
+            dated: 0,
+            headless: 0,
             untimed: 0,
             broken: 0,
         }
@@ -41,29 +47,49 @@ impl Summary {
         self.lines += u64::from(event.lines);
         self.bytes += bytes.len() as u64;
         *self.families.entry(event.family.name()).or_default() += 1;
+        if event.family == Family::None {
+            *if event.get(FieldId::LOG_LOGGER).is_some() { &mut self.dated } else { &mut self.headless } += 1;
+        }
         let own = |source| matches!(source, TimeSource::Parsed | TimeSource::Payload | TimeSource::File);
         self.untimed += u64::from(!event.time.is_some_and(|t| own(t.source)));
         self.broken += u64::from(std::str::from_utf8(bytes).is_err());
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.events == 0
+    }
+
+    /// Whether the event counted last is the first.
+    pub(super) fn is_first(&self) -> bool {
+        self.events == 1
+    }
+
     /// One line about the file.
     pub(super) fn told(&self, path: &Path) -> String {
+        if self.is_empty() {
+            return format!("{}: empty", path.display());
+        }
         let took = self.begun.elapsed();
         let rate = self.bytes as f64 / 1e6 / took.as_secs_f64().max(1e-9);
         let mut families: Vec<(&str, u64)> = self.families.iter().map(|(name, n)| (*name, *n)).collect();
         families.sort_by_key(|(name, n)| (std::cmp::Reverse(*n), *name));
-        let headless = self.families.get(Family::None.name()).copied().unwrap_or(0);
         let list = families.iter().map(|(name, n)| format!("{name} {n}")).collect::<Vec<_>>().join(", ");
         let mut text = format!(
-            "{}: {} events in {} lines and {} bytes, {:.0} ms ({rate:.0} MB/s with printing): {list}",
+            "{}: {} in {} and {}, {:.0} ms",
             path.display(),
-            self.events,
-            self.lines,
-            self.bytes,
+            counted(self.events, "event"),
+            counted(self.lines, "line"),
+            counted(self.bytes, "byte"),
             took.as_secs_f64() * 1e3,
         );
+        // Of a small file the rate says nothing.
+        if self.bytes > 1 << 20 {
+            text.push_str(&format!(" ({rate:.0} MB/s with printing)"));
+        }
+        text.push_str(&format!(": {list}"));
         let more = [
-            (headless, "without a head that is known"),
+            (self.dated, "in a layout that is no known one, cut by time and level"),
+            (self.headless, "without a head"),
             (self.untimed, "without a time of their own"),
             (self.broken, "not UTF-8"),
         ];
@@ -72,6 +98,10 @@ impl Summary {
         }
         text
     }
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 /// Templates with their counts. How many there are is bounded; what comes beyond is counted together.
