@@ -55,7 +55,7 @@ fn scripts_and_unit_can_be_read() {
 }
 
 #[test]
-fn the_deb_is_installed_upgraded_removed_and_purged() {
+fn deb_and_rpm_are_installed_upgraded_and_removed() {
     let is_root = Command::new("id").arg("-u").output().is_ok_and(|o| o.stdout == b"0\n");
     if !is_root || !has("dpkg-deb") {
         assert!(std::env::var_os("CI").is_none(), "needs root and dpkg-deb");
@@ -70,7 +70,12 @@ fn the_deb_is_installed_upgraded_removed_and_purged() {
     let out = folder.path().join("dist");
     let script = |name: &str, arguments: &[&str]| {
         let mut command = Command::new(root().join("scripts").join(name));
-        let told = command.args(arguments).env("DIST_OUT", &out).env("DIST_DEB_ONLY", "1").output().unwrap();
+        let told = command
+            .args(arguments)
+            .env("DIST_OUT", &out)
+            .env("DIST_KINDS", if has("rpmbuild") { "deb rpm" } else { "deb" })
+            .output()
+            .unwrap();
         let text = String::from_utf8_lossy(&told.stdout).into_owned() + &String::from_utf8_lossy(&told.stderr);
         assert!(told.status.success(), "{name}: {text}");
         text
@@ -78,4 +83,5 @@ fn the_deb_is_installed_upgraded_removed_and_purged() {
     script("dist", &["pack", program.to_str().unwrap()]);
     let text = script("dist-check", &[]);
     assert!(text.contains("deb: installed, upgraded, removed, purged"), "{text}");
+    assert!(!has("rpmbuild") || text.contains("rpm: installed, upgraded, removed"), "{text}");
 }
