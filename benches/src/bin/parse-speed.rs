@@ -6,14 +6,18 @@
 #![allow(clippy::disallowed_methods, reason = "a rim: it reads the kernel's clock of its thread")]
 
 use anyhow::Context as _;
+use benches::by_regex::ByRegex;
 use benches::corpus::{BLOCK_BYTES, Corpus, Product};
 use benches::dice::Dice;
 use clap::Parser as _;
-use parsers::{Context, FieldId, FileFacts, Offset, Parser, Value, template};
-use regex::bytes::Regex;
+use parsers::own::Syntax;
+use parsers::redact::{Action, Class, Rule, Rules};
+use parsers::{Context, FieldId, FileFacts, Format, FormatSpec, Formats, Offset, Parser, Value, template};
+use std::cell::RefCell;
 use std::hint::black_box;
+use std::sync::Arc;
 
-/// Measures the parsers: all fields of every event, templates, and regular expressions for the heads alone.
+/// Measures the parsers: all fields of every event, templates, own layouts, redaction, and the same by regular expressions.
 #[derive(clap::Parser)]
 #[command(after_help = "Example:\n  parse-speed --mib 16 --rounds 5")]
 struct Arguments {
@@ -36,17 +40,28 @@ fn main() -> anyhow::Result<()> {
         let mut mix = Vec::new();
         Corpus::new(product, 1).append_bytes(arguments.mib << 20, &mut mix);
         let (single, texts) = parts(&mix);
-        row(&arguments, &format!("{name}: single lines"), &single, &|| parse(&single, "wso2carbon.log", true))?;
-        row(&arguments, "— without templates", &single, &|| parse(&single, "wso2carbon.log", false))?;
-        row(&arguments, &format!("{name}: with stacks"), &mix, &|| parse(&mix, "wso2carbon.log", true))?;
-        row(&arguments, "— without templates", &mix, &|| parse(&mix, "wso2carbon.log", false))?;
+        let carbon = File { name: "wso2carbon.log", ..File::default() };
+        let mine = File { formats: Formats::new([layout(product)?]), ..carbon.clone() };
+        let redacted = File { redact: true, ..carbon.clone() };
+        row(&arguments, &format!("{name}: single lines"), &single, &|| parse(&single, &carbon, true))?;
+        row(&arguments, "— without templates", &single, &|| parse(&single, &carbon, false))?;
+        row(&arguments, &format!("{name}: with stacks"), &mix, &|| parse(&mix, &carbon, true))?;
+        row(&arguments, "— without templates", &mix, &|| parse(&mix, &carbon, false))?;
         row(&arguments, "— templates of its texts alone", &texts.bytes, &|| texts.split())?;
-        let heads = head_expression(product)?;
-        row(&arguments, "— heads of its single lines by `regex` captures", &single, &|| captures(&heads, &single))?;
+        row(&arguments, "— single lines, by the product's layout, compiled", &single, &|| {
+            parse(&single, &mine, true)
+        })?;
+        row(&arguments, "— single lines, secrets redacted", &single, &|| parse(&single, &redacted, true))?;
+        let regex = RefCell::new(ByRegex::new(product)?);
+        let by_regex = |text: &[u8], templates| regex.borrow_mut().read(text, templates).fields;
+        row(&arguments, "— single lines, by `regex` captures", &single, &|| by_regex(&single, true))?;
+        row(&arguments, "— — without templates", &single, &|| by_regex(&single, false))?;
+        row(&arguments, "— with stacks, by `regex` captures", &mix, &|| by_regex(&mix, true))?;
     }
     let access = access(arguments.mib << 20);
-    row(&arguments, "access lines", &access, &|| parse(&access, "http_access.log", true))?;
-    row(&arguments, "— without templates", &access, &|| parse(&access, "http_access.log", false))?;
+    let file = File { name: "http_access.log", ..File::default() };
+    row(&arguments, "access lines", &access, &|| parse(&access, &file, true))?;
+    row(&arguments, "— without templates", &access, &|| parse(&access, &file, false))?;
     Ok(())
 }
 
@@ -108,10 +123,22 @@ fn compress(bytes: &[u8]) -> anyhow::Result<usize> {
     })
 }
 
-fn parse(text: &[u8], name: &str, templates: bool) -> u64 {
-    let mut parser = Parser::new(FileFacts { name: name.into(), family: None }, Offset(0), Context::default());
+/// How a file is read.
+#[derive(Clone, Debug, Default)]
+struct File {
+    name: &'static str,
+    formats: Formats,
+    redact: bool,
+}
+
+fn parse(text: &[u8], file: &File, templates: bool) -> u64 {
+    let context = Context { formats: file.formats.clone(), ..Context::default() };
+    let mut parser = Parser::new(FileFacts { name: file.name.into(), family: None }, Offset(0), context);
     if !templates {
         parser = parser.without_templates();
+    }
+    if file.redact {
+        parser.redact(secrets());
     }
     let (mut fields, mut at, mut end) = (0, 0, 0);
     while end < text.len() {
@@ -156,29 +183,21 @@ fn parts(mix: &[u8]) -> (Vec<u8>, Texts) {
     (single, texts)
 }
 
-/// The head of a product as people write it for Fluent Bit or Logstash.
-fn head_expression(product: Product) -> anyhow::Result<Regex> {
-    const TIME: &str = r"\[(?<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[,.]\d{3})\]";
-    const REST: &str = r" *(?<level>[A-Z]+) \{(?<logger>[^}]*)\} - (?<message>.*)$";
-    let head = match product {
-        Product::ApiManager => format!(r"^TID: \[(?<tenant>[^\]]*)\] \[(?<app>[^\]]*)\] {TIME}{REST}"),
-        Product::IdentityServer => {
-            format!(r"^TID: \[(?<tenant>[^\]]*)\] \[(?<app>[^\]]*)\] {TIME} \[(?<correlation>[^\]]*)\]{REST}")
-        }
-        Product::MicroIntegrator => format!("^{TIME}{REST}"),
+/// The product's layout, but for one conversion, so that its lines are not left to the family that is built in.
+fn layout(product: Product) -> anyhow::Result<Format> {
+    let text = match product {
+        Product::ApiManager => "TID: [%X{tenant}] [%X{app}] [%d] %5p {%c} - %m%ex%n",
+        Product::IdentityServer => "TID: [%X{tenant}] [%X{app}] [%d] [%X{Correlation-ID}] %5p {%c} - %m%ex%n",
+        Product::MicroIntegrator => "[%d] %5p {%C} - %m%ex%n",
     };
-    Ok(Regex::new(&format!("(?s-u){head}"))?)
+    Format::new(FormatSpec::new("mine", Syntax::Layout, text)).map_err(|e| anyhow::anyhow!("layout `{text}`: {e:?}"))
 }
 
-fn captures(head: &Regex, text: &[u8]) -> u64 {
-    let mut places = head.capture_locations();
-    let mut fields = 0;
-    for line in text.split(|b| *b == b'\n') {
-        if head.captures_read(&mut places, line).is_some() {
-            fields += (1..places.len()).filter(|i| places.get(*i).is_some()).count() as u64;
-        }
-    }
-    fields
+/// All classes of secrets.
+fn secrets() -> Option<Arc<Rules>> {
+    let rule = |class: Class| Rule { name: class.name().to_owned(), action: Action::Mask, pattern: None };
+    let rules: Vec<Rule> = Rules::group("secrets")?.map(rule).collect();
+    Rules::new(&rules, None).ok().map(Arc::new)
 }
 
 /// Lines as Tomcat writes them.
