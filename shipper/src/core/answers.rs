@@ -151,6 +151,10 @@ impl ShipperCore {
         stream.retry_at = Duration::ZERO;
         self.active.insert(id);
         if state.closed {
+            // It may have taken events before, with an answer that never came.
+            if state.mark != stream.kept.mark {
+                stream.kept.move_mark(&stream.step_to(state));
+            }
             self.close(id);
             return;
         }

@@ -148,6 +148,8 @@ impl ShipperCore {
             .iter()
             .filter_map(|id| self.streams.get(id))
             .filter(|s| s.kept.phase == Phase::Following && s.opened == Opened::Yes)
+            // Of what is missing nobody knows whether it was read to its end.
+            .filter(|s| s.missing_since.is_none())
             .filter(|s| matches!(s.naming, Naming::Rotated | Naming::Nameless))
             .filter(|s| s.is_done() && s.busy.is_none() && s.kept.mark.0 >= s.size)
             .filter(|s| self.now.saturating_sub(s.grew_at) >= close_after)
@@ -169,15 +171,20 @@ impl ShipperCore {
         }
     }
 
-    /// `--until-idle`: all that was there when it started is acknowledged.
+    /// `--until-idle`: all that was there when it started is acknowledged, dead letters that were asked for are answered,
+    /// and what is missing was looked for long enough to say so.
     pub(super) fn until_idle_is_done(&self) -> bool {
         let unread = self.folders.values().any(|f| f.error.is_some() || f.waiting.values().any(Option::is_some));
         self.scans.done_once
             && !unread
+            && self.dead.streams_to_replay().is_empty()
             && self.streams.values().all(|s| match s.kept.phase {
                 Phase::Gone | Phase::Ended if !self.active.contains(&s.kept.id) => true,
                 Phase::Detached => s.opened == Opened::Yes && s.is_settled() && s.open_bytes() == 0,
-                _ => s.opened == Opened::Yes && s.target.is_none_or(|t| s.kept.mark.0 >= t) && s.is_settled(),
+                _ => {
+                    let all_taken = s.target.is_none_or(|t| s.kept.mark.0 >= t) && s.is_settled();
+                    s.opened == Opened::Yes && all_taken && s.missing_since.is_none()
+                }
             })
     }
 

@@ -329,21 +329,25 @@ impl ShipperCore {
         if missing.is_empty() {
             return;
         }
-        let elsewhere: HashMap<FileId, PathBuf> = listing
+        let elsewhere: HashMap<FileId, Found> = listing
             .others
             .iter()
-            .filter_map(|path| Some((self.outside.files.metadata(path).ok()?.id, path.clone())))
+            .filter_map(|path| Some(Found { path: path.clone(), facts: self.outside.files.metadata(path).ok()? }))
+            .map(|found| (found.facts.id, found))
             .collect();
         for id in missing {
             self.missing(id, &elsewhere);
         }
     }
 
-    fn missing(&mut self, id: StreamId, elsewhere: &HashMap<FileId, PathBuf>) {
+    fn missing(&mut self, id: StreamId, elsewhere: &HashMap<FileId, Found>) {
         let (now, close_after) = (self.now, self.config.timing.close_after);
+        // Its inode may have been given to another file by now, such as its own archive.
+        let file = self.streams.get(&id).map(|stream| stream.kept.file);
+        let found = file.and_then(|file| elsewhere.get(&file)).filter(|found| !self.is_other_file(id, &found.facts));
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        if let Some(path) = elsewhere.get(&stream.kept.file) {
-            stream.kept.path.clone_from(path);
+        if let Some(found) = found {
+            stream.kept.path.clone_from(&found.path);
             stream.naming = Naming::Rotated;
             self.active.insert(id);
             self.journal_stream(id);
