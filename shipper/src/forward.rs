@@ -114,6 +114,8 @@ impl Way {
 pub struct HttpForward {
     client: reqwest::Client,
     address: reqwest::Url,
+    /// The address for people: without path, and with the proxy on the way.
+    place: String,
     token: Option<Token>,
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -163,14 +165,15 @@ impl HttpForward {
             .redirect(reqwest::redirect::Policy::none())
             .user_agent(concat!("carbontrail/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|e| ForwardError::Setup(chain(&e)))?;
+            .map_err(|e| refused_to_build(&e))?;
+        let place = place(&address, way.proxy.as_deref());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("forward")
             .enable_all()
             .build()
             .map_err(|e| ForwardError::Setup(e.to_string()))?;
-        Ok(HttpForward { client, address, token: token.map(Token), runtime: Some(runtime) })
+        Ok(HttpForward { client, address, place, token: token.map(Token), runtime: Some(runtime) })
     }
 }
 
@@ -181,11 +184,12 @@ impl Forward for HttpForward {
         if let Some(Token(token)) = &self.token {
             call = call.bearer_auth(token);
         }
+        let place = self.place.clone();
         runtime.spawn(async move {
             // Compressing 4 MiB takes some ten milliseconds: not on a thread that serves sockets.
             let body = tokio::task::spawn_blocking(move || wire::encode_request(&request)).await;
             let result = match body {
-                Ok(body) => exchange(call.body(body)).await,
+                Ok(body) => exchange(call.body(body)).await.map_err(|error| at(&place, error)),
                 Err(error) => Err(SendError::Refused(format!("the request could not be encoded: {error}"))),
             };
             answer.give(result);
@@ -200,6 +204,74 @@ impl Drop for HttpForward {
         }
     }
 }
+
+fn refused_to_build(error: &reqwest::Error) -> ForwardError {
+    match chain(error) {
+        why if why.contains("KeyMismatch") => ForwardError::Setting {
+            what: "the client certificate (`client_cert`)",
+            why: "the key (`client_key`) is not its key".to_owned(),
+        },
+        why => ForwardError::Setup(why),
+    }
+}
+
+fn place(address: &reqwest::Url, proxy: Option<&str>) -> String {
+    // An address may hold a user and a password, which are nobody's business.
+    let shown = |url: &reqwest::Url| url.origin().ascii_serialization();
+    match proxy.and_then(|proxy| reqwest::Url::parse(proxy).ok()) {
+        Some(proxy) => format!("{} by way of the proxy {}", shown(address), shown(&proxy)),
+        None => match PROXY_VARIABLES.into_iter().find(|name| std::env::var_os(name).is_some()) {
+            Some(name) => format!("{} (perhaps by way of a proxy: {name} is set)", shown(address)),
+            None => shown(address),
+        },
+    }
+}
+
+/// What the HTTP client looks at when no proxy is configured.
+const PROXY_VARIABLES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
+/// Adds where it happened, and what to look at where that can be told.
+fn at(place: &str, error: SendError) -> SendError {
+    let tell = |reason: String| {
+        let of_proxy = if place.contains(" proxy") { PROXY_HINTS } else { &[] };
+        let mut hints = of_proxy.iter().chain(HINTS).filter(|(part, _)| reason.contains(part));
+        let hint = hints.next().map(|(_, hint)| format!(" ({hint})")).unwrap_or_default();
+        format!("{place}: {reason}{hint}")
+    };
+    match error {
+        SendError::Unreachable(reason) => SendError::Unreachable(tell(reason)),
+        SendError::Unauthorized(reason) => SendError::Unauthorized(tell(reason)),
+        SendError::Refused(reason) => SendError::Refused(tell(reason)),
+        other => other,
+    }
+}
+
+/// What a part of a reason means for whoever set this up; the first that fits is told.
+const HINTS: &[(&str, &str)] = &[
+    ("Connection refused", "does `carbontrail serve` run there, and listen on this address?"),
+    ("lookup address", "is the host's name written right?"),
+    ("operation timed out", "is it the right address, and does a firewall let it through?"),
+    ("UnknownIssuer", "name the file of the authority that signed its certificate as `ca_file` in [ship]"),
+    ("not valid for name", "use the name that its certificate has, or give it one for this name"),
+    ("Expired", "its certificate has expired, or this host's clock is wrong"),
+    ("CertificateRequired", "it wants a certificate of this host: `client_cert` and `client_key` in [ship]"),
+    ("InvalidContentType", "it does not speak TLS: http:// instead of https://?"),
+    ("invalid HTTP version", "does it speak TLS: https:// instead of http://?"),
+    ("Connection reset", "does it speak TLS: https:// instead of http://?"),
+    ("token is not known", "is it one of this store? `carbontrail token create` there makes one"),
+    ("status 404", "the address of `carbontrail serve` alone is needed, without a path"),
+];
+
+/// The same where a proxy is on the way.
+const PROXY_HINTS: &[(&str, &str)] = &[
+    ("Connection refused", "does the proxy listen there?"),
+    ("Connection reset", "does the proxy want a user and a password, and let this through?"),
+    ("proxy authorization required", PROXY_USER),
+    ("status 407", PROXY_USER),
+    ("tunnel error", "the proxy does not let this through to that host and port"),
+];
+const PROXY_USER: &str =
+    "the proxy wants a user and a password: `proxy = \"http://USER:PASSWORD@HOST:PORT\"` in [ship]";
 
 async fn exchange(call: reqwest::RequestBuilder) -> Result<Answer, SendError> {
     let mut response = call.send().await.map_err(|e| SendError::Unreachable(chain(&e)))?;
@@ -242,8 +314,12 @@ fn reason(status: u16, body: &[u8]) -> String {
     let message = serde_json::from_slice::<serde_json::Value>(body)
         .ok()
         .and_then(|v| v.pointer("/error/message").and_then(|m| m.as_str().map(str::to_owned)));
-    let text =
-        message.unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(REASON_BYTES_MAX)]).into_owned());
+    let text = match message {
+        Some(message) => message,
+        // A page for a browser tells nothing that fits a line.
+        None if body.trim_ascii_start().starts_with(b"<") => "an HTML page, which no indexer sends".to_owned(),
+        None => String::from_utf8_lossy(&body[..body.len().min(REASON_BYTES_MAX)]).into_owned(),
+    };
     let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(REASON_BYTES_MAX).collect();
     match text.trim() {
         "" => format!("status {status}"),
@@ -280,6 +356,20 @@ mod tests {
         assert!(matches!(judge(502, None, b""), Err(SendError::Unreachable(_))));
         let refused = judge(400, None, br#"{"error":{"kind":"x","message":"no\nsuch thing"}}"#);
         assert_eq!(refused, Err(SendError::Refused("status 400, no such thing".to_owned())));
+    }
+
+    #[test]
+    fn reasons_say_where_and_what_to_look_at() {
+        let url = reqwest::Url::parse("https://store.example:7600/v1/batches").unwrap();
+        let place = place(&url, Some("http://user:secret@proxy.example:3128/"));
+        assert_eq!(place, "https://store.example:7600 by way of the proxy http://proxy.example:3128");
+        let told = at("https://store", SendError::Unreachable("invalid peer certificate: UnknownIssuer".to_owned()));
+        let SendError::Unreachable(told) = told else { panic!("{told:?}") };
+        assert!(told.starts_with("https://store: invalid") && told.contains("`ca_file`"), "{told}");
+        let told = at(&place, SendError::Unreachable("tunnel error: proxy authorization required".to_owned()));
+        assert!(told.to_string().contains("a user and a password"), "{told}");
+        let html = judge(502, None, b"\n<!DOCTYPE HTML><html>");
+        assert_eq!(html, Err(SendError::Unreachable("status 502, an HTML page, which no indexer sends".to_owned())));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::shipping::{self, Flags};
 use anyhow::{Context as _, bail};
 use shipper::{ExitReason, Handle, HttpForward, Running, Way};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,11 +68,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         bail!("nowhere to send to; name the indexer with --to http://HOST:7600, or set `to` in [ship]");
     };
     let token_file = arguments.token_file.clone().or_else(|| settings.path("ship", "token_file"));
-    let token = token_file.map(|path| {
-        let text = rim::read_text(&path).with_context(|| format!("failed to read token file `{}`", path.display()))?;
-        anyhow::Ok(text.trim().to_owned())
-    });
-    let forward = HttpForward::by(&to, token.transpose()?, &way(&settings)?)?;
+    let token = token_file.map(|path| token(&path)).transpose()?;
+    let forward = HttpForward::by(&to, token, &way(&settings)?)?;
     let state = arguments.state.clone().or_else(|| settings.path("ship", "state"));
     super::telemetry::start();
     let running = shipper::start(&state.unwrap_or_else(places::state_folder), config, Arc::new(forward))?;
@@ -121,6 +118,20 @@ async fn reload(handle: Handle, file: Option<PathBuf>, flags: Flags) -> anyhow::
         }
     }
     std::future::pending().await
+}
+
+/// The agent token in a file.
+fn token(path: &Path) -> anyhow::Result<String> {
+    const MAKE: &str = "`carbontrail token create --agent --owner O --env E` on the server makes one";
+    let shown = path.display();
+    let text = rim::read_text(path).with_context(|| format!("failed to read token file `{shown}` ({MAKE})"))?;
+    match text.trim() {
+        "" => bail!("token file `{shown}` is empty; it must hold the agent token ({MAKE})"),
+        token if token.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+            bail!("token file `{shown}` must hold one agent token and nothing else")
+        }
+        token => Ok(token.to_owned()),
+    }
 }
 
 /// Certificates and proxy.
