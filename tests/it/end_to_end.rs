@@ -4,13 +4,12 @@
 //!
 //! The test counts what it met, and fails when one of the things it is for never happened.
 
-use crate::binaries::{self, carbontrail, run};
-use crate::proxy::Proxy;
+use crate::binaries::{self, run};
+use crate::stage::{Stage, count_numbers};
 use benches::dice::Dice;
 use benches::measure::process::Process;
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -23,52 +22,6 @@ const RESENDS: u64 = 10;
 const STORM_MAX: Duration = Duration::from_secs(150);
 const WRITING_SECONDS: u64 = 75;
 const FINISH_MAX: Duration = Duration::from_secs(120);
-
-/// The folders and addresses of one run.
-struct Stage {
-    logs: PathBuf,
-    data: String,
-    state: String,
-    token: String,
-    server: SocketAddr,
-    proxy: Proxy,
-}
-
-impl Stage {
-    fn new(root: &Path, seed: u64) -> Stage {
-        let data = root.join("data").display().to_string();
-        let made = run(&["token", "create", "--agent", "--owner", "local", "--env", "default", "--data", &data]);
-        let token = root.join("token");
-        fs::write(&token, made).unwrap();
-        let server = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        Stage {
-            logs: root.join("logs"),
-            data,
-            state: root.join("state").display().to_string(),
-            token: token.display().to_string(),
-            server,
-            proxy: Proxy::start(server, seed),
-        }
-    }
-
-    fn serve(&self) -> Process {
-        let listen = self.server.to_string();
-        let arguments = ["serve", "--data", &self.data, "--listen", &listen];
-        Process::start_server(&carbontrail(), &arguments).unwrap().0
-    }
-
-    fn ship(&self, more: &[&str]) -> Process {
-        let (logs, to) = (self.logs.display().to_string(), format!("http://{}", self.proxy.address));
-        let mut arguments = vec!["ship", &logs, "--to", &to, "--token-file", &self.token, "--state", &self.state];
-        arguments.extend(more);
-        Process::start(&carbontrail(), &arguments).unwrap()
-    }
-
-    fn search(&self, query: &str) -> Vec<u8> {
-        let server = format!("http://{}", self.server);
-        run(&["search", query, "--server", &server, "--format", "raw"])
-    }
-}
 
 /// What the storm met.
 #[derive(Debug, Default)]
@@ -124,7 +77,6 @@ fn every_byte_arrives_once_through_kills_of_both_sides() {
     let (seconds, seed_text) = (WRITING_SECONDS.to_string(), seed.to_string());
     let write = ["--out", &out, "--numbered", "--files", "3", "--rate", "900", "--rotate-every-ms", "4000"];
     let write = [&write[..], &["--seconds", &seconds, "--seed", &seed_text]].concat();
-    fs::create_dir_all(&stage.logs).unwrap();
     let mut writer = Process::start(&binaries::folder().join("carbon-writer"), &write).unwrap();
 
     let met = storm(&stage, &mut writer, &mut Dice::new(seed));
@@ -192,17 +144,6 @@ fn every_file_comes_back(stage: &Stage) {
 
 fn stream_of(file: &serde_json::Value) -> Option<(&str, &str)> {
     Some((file["path"].as_str()?, file["stream"].as_str().filter(|stream| !stream.is_empty())?))
-}
-
-fn count_numbers(bytes: &[u8], into: &mut BTreeMap<Vec<u8>, u32>) {
-    const START: &[u8] = b"counted seq=";
-    for line in bytes.split(|&b| b == b'\n') {
-        let Some(at) = line.windows(START.len()).position(|window| window == START) else { continue };
-        let rest = &line[at + START.len()..];
-        if let Some(end) = rest.iter().position(|&b| b == b';') {
-            *into.entry(rest[..end].to_vec()).or_default() += 1;
-        }
-    }
 }
 
 /// Where two byte strings begin to differ, for the failure's message.

@@ -1,15 +1,16 @@
 //! A small HTTP/1.1 proxy between shipper and indexer: it sees every request and answer on the wire, so that a
 //! test can tell what was in flight when a process was killed; it holds answers back for a moment, as a
-//! network does, and loses some.
+//! network does, and loses some. It can refuse events that hold a word, as an indexer does that will never take them.
 
 use benches::dice::Dice;
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
-use wire::{Fate, Limits, Message, Refusal, Verdict};
+use wire::{EventsPayload, Fate, Limits, Message, Offset, Refusal, Verdict};
 
 /// What the proxy saw.
 #[derive(Debug, Default)]
@@ -26,10 +27,14 @@ pub(crate) struct Seen {
     pub(crate) refused: AtomicU64,
     /// No answer is lost any more.
     pub(crate) gentle: AtomicBool,
+    /// Events that hold this word are refused for good.
+    pub(crate) refuse: Mutex<Option<String>>,
+    /// Messages refused for it.
+    pub(crate) rejected: AtomicU64,
 }
 
 /// A running proxy.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Proxy {
     /// Where it listens.
     pub(crate) address: SocketAddr,
@@ -58,6 +63,7 @@ impl Proxy {
 }
 
 /// A request or an answer: its head as it came, and its body.
+#[derive(Clone)]
 struct Letter {
     head: Vec<u8>,
     body: Vec<u8>,
@@ -115,8 +121,17 @@ fn pass_on(
     seen: &Seen,
     dice: &mut Dice,
 ) -> io::Result<()> {
-    write_letter(server, request)?;
-    let answer = read_letter(from_server)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    let word = seen.refuse.lock().unwrap().clone();
+    let (request, refused) = match word.and_then(|word| without_refused(request, &word)) {
+        Some((request, refused)) => (Cow::Owned(request), refused),
+        None => (Cow::Borrowed(request), Vec::new()),
+    };
+    write_letter(server, &request)?;
+    let mut answer = read_letter(from_server)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    if !refused.is_empty() {
+        seen.rejected.fetch_add(refused.len() as u64, Ordering::Relaxed);
+        answer = with_refusals(answer, refused);
+    }
     count_verdicts(&answer.body, seen);
     let gentle = seen.gentle.load(Ordering::Relaxed);
     thread::sleep(Duration::from_millis(dice.between(1, if gentle { 2 } else { 120 })));
@@ -125,6 +140,51 @@ fn pass_on(
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
     write_letter(to_client, &answer)
+}
+
+/// The request without the messages that hold a refused event, and which these were; `None` when there are none.
+fn without_refused(letter: &Letter, word: &str) -> Option<(Letter, Vec<(usize, Refusal)>)> {
+    let mut request = wire::decode_request(&letter.body, LIMITS).ok()?;
+    let mut refused = Vec::new();
+    for (index, message) in request.messages.iter_mut().enumerate() {
+        let payloads: Vec<&EventsPayload> = match message {
+            Message::Ranges(ranges) => ranges
+                .ranges
+                .iter()
+                .filter_map(|range| match &range.fate {
+                    Fate::Events(payload) => Some(payload),
+                    _ => None,
+                })
+                .collect(),
+            Message::Replay(replay) => vec![&replay.payload],
+            _ => continue,
+        };
+        let holds = |bytes: &[u8]| memchr::memmem::find(bytes, word.as_bytes()).is_some();
+        let events = payloads.into_iter().flat_map(EventsPayload::iter);
+        let found: Vec<Offset> = events.filter(|(_, bytes)| holds(bytes)).map(|(event, _)| event.offset).collect();
+        let Some(&offset) = found.first() else { continue };
+        refused.push((index, Refusal::Rejected { offset, reason: format!("it holds `{word}`") }));
+        // Something harmless in its place, so that every verdict keeps its index.
+        *message = Message::Ledger(Vec::new());
+    }
+    (!refused.is_empty()).then(|| (with_body(letter, wire::encode_request(&request)), refused))
+}
+
+fn with_refusals(letter: Letter, refused: Vec<(usize, Refusal)>) -> Letter {
+    let Ok(mut answer) = wire::decode_answer(&letter.body, LIMITS) else { return letter };
+    for (index, refusal) in refused {
+        answer.verdicts[index] = Verdict::Refused(refusal);
+    }
+    with_body(&letter, wire::encode_answer(&answer))
+}
+
+fn with_body(letter: &Letter, body: Vec<u8>) -> Letter {
+    let head = String::from_utf8_lossy(&letter.head).into_owned();
+    let lines = head.split_inclusive("\r\n").map(|line| match line.to_lowercase().starts_with("content-length:") {
+        true => format!("content-length: {}\r\n", body.len()),
+        false => line.to_owned(),
+    });
+    Letter { head: lines.collect::<String>().into_bytes(), body }
 }
 
 /// Bytes of events in a request; 0 for what carries none.
