@@ -6,11 +6,13 @@
 mod binaries;
 mod command_line;
 mod damage;
+mod dead_letters;
 mod end_to_end;
 mod full_disk;
 mod kill_points;
 mod packaging;
 mod parse;
 mod proxy;
+mod service;
 mod stage;
 mod tidy;
