@@ -5,6 +5,7 @@
 
 mod binaries;
 mod command_line;
+mod cut_cable;
 mod damage;
 mod dead_letters;
 mod end_to_end;
