@@ -11,6 +11,7 @@ mod dead_letters;
 mod end_to_end;
 mod full_disk;
 mod kill_points;
+mod log4j2;
 mod packaging;
 mod parse;
 mod proxy;
