@@ -5,7 +5,7 @@ use anyhow::{Context as _, bail};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// Clock ticks a second in /proc; 100 on every Linux in use.
@@ -28,6 +28,19 @@ impl Process {
         let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).spawn();
         let name = format!("{} {}", program.display(), arguments.join(" "));
         Ok(Process { child: child.with_context(|| format!("failed to start `{name}`"))?, name })
+    }
+
+    /// Starts it, and gives what it prints.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_printing(program: &Path, arguments: &[&str]) -> anyhow::Result<(Process, ChildStdout)> {
+        let mut command = Command::new(program);
+        let child = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let name = format!("{} {}", program.display(), arguments.join(" "));
+        let mut child = child.with_context(|| format!("failed to start `{name}`"))?;
+        let output = child.stdout.take().context("standard output of the child is missing")?;
+        Ok((Process { child, name }, output))
     }
 
     /// Starts a server and waits for its `ready URL` line; returns the URL too.
