@@ -166,6 +166,7 @@ impl ShipperCore {
 
     fn exit(&mut self, reason: ExitReason) {
         self.tell_redacted();
+        self.end_nameless_at_exit();
         self.spill_at_exit();
         self.save_marks();
         self.sync_state();

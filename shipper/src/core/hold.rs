@@ -54,6 +54,12 @@ pub(super) fn is_owed(stream: &Stream) -> bool {
     stream.kept.phase == Phase::Following && stream.behind() > 0 && stream.kept.losses.is_empty()
 }
 
+/// No name but its pins is left of a file that is held, and its generation has not ended.
+fn is_nameless(stream: &Stream, pins: u64) -> bool {
+    let facts = stream.held_metadata().and_then(Result::ok);
+    stream.kept.phase == Phase::Following && facts.is_some_and(|facts| facts.links <= pins)
+}
+
 impl ShipperCore {
     /// Takes up what a start finds pinned, or copied.
     pub(super) fn take_up_pins(&mut self) -> io::Result<()> {
@@ -171,6 +177,31 @@ impl ShipperCore {
             if owed || self.outside.files.remove_file(&pin).is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
                 self.holding.pinned.insert(id);
             }
+        }
+    }
+
+    /// Files without a name of which everything is settled have ended when this process does: nobody finds them again.
+    pub(super) fn end_nameless_at_exit(&mut self) {
+        let settled = |s: &Stream| {
+            let size = s.held_metadata().and_then(Result::ok).map_or(u64::MAX, |facts| facts.size);
+            s.kept.losses.is_empty() && s.kept.mark.0 >= size
+        };
+        let pins = |id: StreamId| u64::from(self.holding.pinned.contains(&id));
+        let all = self.streams.values().filter(|s| is_nameless(s, pins(s.kept.id)) && settled(s));
+        let ended: Vec<StreamId> = all.map(|s| s.kept.id).collect();
+        for id in &ended {
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            stream.kept.phase = Phase::Detached;
+            stream.naming = Naming::Nameless;
+            stream.let_go();
+            if self.by_file.get(&stream.kept.file) == Some(id) {
+                self.by_file.remove(&stream.kept.file);
+            }
+            self.journal_stream(*id);
+        }
+        if !ended.is_empty() {
+            // Before their pins go.
+            self.sync_state();
         }
     }
 
