@@ -26,6 +26,21 @@ pub(crate) fn wire(bytes: &[u8]) {
     drop(wire::decode_request(&sealed(*b"CTRQ", bytes.len(), bytes), limits));
 }
 
+/// A request whose compressed body is these bytes.
+pub(crate) fn sealed_request(bytes: &[u8]) -> Vec<u8> {
+    sealed(*b"CTRQ", bytes.len(), &zstd::bulk::compress(bytes, 1).unwrap())
+}
+
+/// Changes of a segment's file: refused, or answering.
+pub(crate) fn segment(bytes: &[u8]) {
+    indexer::store::fuzz::segment(bytes);
+}
+
+/// Blocks of a copy of what a removed file still held.
+pub(crate) fn spill(bytes: &[u8]) {
+    shipper::fuzz::spill(bytes);
+}
+
 fn sealed(magic: [u8; 4], size: usize, body: &[u8]) -> Vec<u8> {
     let rest = [&(size as u32).to_le_bytes()[..], body].concat();
     [&magic[..], &wire::WIRE_VERSION.to_le_bytes(), &xxh3_64(&rest).to_le_bytes(), &rest].concat()

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, reason = "a target fails by panicking")]
 
 mod decoders;
+mod edge;
 mod formats;
 mod framing;
+mod redaction;
 
 /// Takes any bytes; panics when something does not hold.
 pub type Target = fn(&[u8]);
@@ -21,6 +23,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("records", decoders::records),
     ("log", decoders::log),
     ("query", decoders::query),
+    ("redaction", redaction::redaction),
+    ("segment", decoders::segment),
+    ("spill", decoders::spill),
+    ("edge", edge::edge),
 ];
 
 #[cfg(test)]

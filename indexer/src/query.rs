@@ -9,7 +9,7 @@ pub mod names;
 pub mod network;
 pub mod parse;
 mod print;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzz"))]
 pub(crate) mod sample;
 pub mod text;
 pub mod time;

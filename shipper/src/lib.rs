@@ -11,6 +11,8 @@ mod core;
 mod dead;
 mod doubt;
 mod forward;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod identity;
 mod kept;
 mod rate;

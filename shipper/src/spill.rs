@@ -66,7 +66,7 @@ struct Block {
 
 impl Block {
     fn end(&self) -> u64 {
-        self.at + u64::from(self.len)
+        self.at.saturating_add(u64::from(self.len))
     }
 }
 

@@ -15,7 +15,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("indexer", &["parsers", "wire", "outside", "seglog"]),
     ("carbontrail", &["parsers", "wire", "outside", "shipper", "indexer"]),
     ("benches", &["parsers", "wire", "outside", "seglog", "shipper", "indexer"]),
-    ("fuzz", &["parsers", "wire", "outside", "seglog", "indexer"]),
+    ("fuzz", &["parsers", "wire", "outside", "seglog", "shipper", "indexer"]),
     ("tests", &["parsers", "wire", "outside", "seglog", "shipper", "indexer", "benches"]),
 ];
 

@@ -116,7 +116,9 @@ impl Endpoint {
 fn offset(text: &str) -> Option<jiff::tz::TimeZone> {
     let (sign, rest) = text.split_at_checked(1)?;
     let (hours, minutes) = rest.split_once(':')?;
-    let seconds = hours.parse::<i32>().ok()? * 3600 + minutes.parse::<i32>().ok()? * 60;
+    // An offset of more than a day is none, and a larger one would not fit.
+    let part = |text: &str, most: i32| text.parse::<i32>().ok().filter(|n| (0..=most).contains(n));
+    let seconds = part(hours, 25)? * 3600 + part(minutes, 59)? * 60;
     let seconds = match sign {
         "+" => seconds,
         "-" => -seconds,

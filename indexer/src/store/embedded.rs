@@ -23,6 +23,8 @@ mod build;
 mod cache;
 mod columns;
 mod container;
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod hasher;
 mod ids;
 mod infos;

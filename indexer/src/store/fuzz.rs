@@ -4,6 +4,11 @@ use super::manifest::{PartitionManifest, RootManifest};
 use super::marks;
 use super::wal;
 
+/// Takes any bytes as changes of a good segment's file: refused, or answering, and never a panic.
+pub fn segment(bytes: &[u8]) {
+    super::embedded::fuzz::changed(bytes);
+}
+
 /// Takes any bytes as a record of the WAL, a mark table and manifests. What is accepted must be accepted again as it
 /// is written.
 pub fn decode(bytes: &[u8]) {
