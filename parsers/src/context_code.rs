@@ -171,7 +171,7 @@ impl Reader<'_> {
             after_generation: has(2),
             cut_lines,
             lock,
-            zone: if has(3) { Some(self.zone()?) } else { None },
+            zone: if has(3) { self.zone()? } else { None },
             last_time: if has(4) { Some(TimeNs(i64::from_le_bytes(self.array()?))) } else { None },
             last_zone: if has(5) { Some((i16::from_le_bytes(self.array()?), self.source()?)) } else { None },
             cut: if has(6) { Some(Offset(u64::from_le_bytes(self.array()?))) } else { None },
@@ -210,12 +210,14 @@ impl Reader<'_> {
         Formats::decode(formats)
     }
 
-    fn zone(&mut self) -> Option<Zone> {
+    /// `Some(None)`: a name that is too long to be a zone's, which earlier versions carried.
+    fn zone(&mut self) -> Option<Option<Zone>> {
         let source = self.source()?;
         let len = usize::from(self.byte()?);
         let (name, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
-        Some(Zone { name: String::from_utf8(name.to_vec()).ok()?, source })
+        let name = String::from_utf8(name.to_vec()).ok()?;
+        Some((len <= ZONE_NAME_MAX).then_some(Zone { name, source }))
     }
 
     fn source(&mut self) -> Option<ZoneSource> {
@@ -314,5 +316,9 @@ mod tests {
         let bytes = Context { zone, ..full() }.encode();
         assert!(bytes.len() <= 1024);
         assert_eq!(Context::decode(&bytes).unwrap().zone, None);
+        // As an earlier version wrote it: what is read is what would be written.
+        let long = [&b"ctpx\x01\x08\0\0\x05\xc8"[..], &[b'x'; 200], b"\0"].concat();
+        let bytes = [&long[..], &(xxh3_64(&long) as u32).to_le_bytes()].concat();
+        assert_eq!(Context::decode(&bytes), Ok(Context::default()));
     }
 }
