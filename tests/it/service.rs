@@ -19,6 +19,12 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // What strace traces would live on without it.
+        let id = self.0.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        for child in children.split_whitespace() {
+            drop(Command::new("kill").args(["-KILL", child]).status());
+        }
         // Both fail when it has ended, and then there is nothing to do.
         drop(self.0.kill());
         drop(self.0.wait());
