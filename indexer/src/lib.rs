@@ -6,3 +6,4 @@ pub mod http;
 pub mod query;
 pub mod serve;
 pub mod store;
+pub mod templates;

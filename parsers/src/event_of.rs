@@ -26,10 +26,21 @@ pub(crate) struct Maker {
     /// The lines of a wrapped event without their wrapping.
     inside: Vec<u8>,
     splitter: Splitter,
-    templates: bool,
+    templates: Templates,
     left: Left,
     /// Which rules changed the bytes of the event to come.
     redacted: Option<String>,
+}
+
+/// Which events have the hash of their template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Templates {
+    /// All.
+    All,
+    /// Those whose text does not stand in their bytes as it is: nobody could find it out later.
+    Wrapped,
+    /// None.
+    None,
 }
 
 /// What an event leaves for the ones after it.
@@ -73,7 +84,7 @@ impl Maker {
             dataset,
             inside: Vec::new(),
             splitter: Splitter::new(),
-            templates: true,
+            templates: Templates::All,
             left: Left::default(),
             redacted: None,
         }
@@ -96,7 +107,13 @@ impl Maker {
         let head = piece.head.as_ref();
         let dataset = self.dataset.unwrap_or_else(|| dataset::of_event(head, bytes));
         let told = match piece.wrapper {
-            Wrapper::None => self.fill(piece, dataset, bytes, &context.formats),
+            Wrapper::None => {
+                let told = self.read(piece, dataset, bytes, &context.formats);
+                if self.templates == Templates::All {
+                    self.add_template(bytes);
+                }
+                told
+            }
             wrapper => self.fill_wrapped(wrapper, piece, dataset, bytes, &context.formats),
         };
         if let Some(rules) = self.redacted.take() {
@@ -139,24 +156,15 @@ impl Maker {
         self.times.of_stamp_in(&head?.stamp, context, zone)
     }
 
-    /// Fills the fields from an event's lines as they are without wrapping; its template is that of its text.
-    fn fill(&mut self, piece: &Piece, dataset: Dataset, bytes: &[u8], own: &Formats) -> Told {
-        let told = self.read(piece, dataset, bytes, own);
-        if !self.templates {
-            return told;
-        }
-        let template = match self.fields.get(FieldId::MESSAGE) {
-            Some(Value::Literal(text)) => self.splitter.split(text.as_bytes()),
-            Some(Value::Span { start, .. }) => self.splitter.split(text_from(bytes, *start as usize)),
-            Some(Value::Int(_)) | None => self.splitter.split(text_from(bytes, 0)),
-        };
+    /// Its template is that of its text without wrapping.
+    fn add_template(&mut self, bytes: &[u8]) {
+        let template = self.splitter.split(text_of(self.fields.get(FieldId::MESSAGE), bytes));
         let hash = template.hash();
         self.fields.literal(FieldId::TEMPLATE_HASH, hex(hash, &mut [0; 16]));
-        told
     }
 
-    pub(crate) fn leave_templates_out(&mut self) {
-        self.templates = false;
+    pub(crate) fn templates(&mut self, which: Templates) {
+        self.templates = which;
     }
 
     /// Must be told when the context's zone may have changed.
@@ -169,6 +177,7 @@ impl Maker {
         self.splitter.last()
     }
 
+    /// Fills the fields from an event's lines as they are without wrapping.
     fn read(&mut self, piece: &Piece, dataset: Dataset, bytes: &[u8], own: &Formats) -> Told {
         let fields = &mut self.fields;
         let Some(head) = &piece.head else {
@@ -227,7 +236,10 @@ impl Maker {
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             wrapper.unwrap_into(line, &mut inside);
         }
-        let mut told = self.fill(piece, dataset, &inside, own);
+        let mut told = self.read(piece, dataset, &inside, own);
+        if self.templates != Templates::None {
+            self.add_template(&inside);
+        }
         let first = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |i| i + 1);
         if told.payload.is_none() && piece.head.as_ref().is_none_or(|h| !h.stamp.valid) {
             told.payload = wrapper.time(&bytes[..first]);
@@ -241,7 +253,15 @@ impl Maker {
     }
 }
 
-/// From there to the event's end: what free-text search searches, and what a template is the template of.
+/// What a template is the template of: from the message to the event's end, as free-text search has it.
+pub(crate) fn text_of<'a>(message: Option<&'a Value>, bytes: &'a [u8]) -> &'a [u8] {
+    match message {
+        Some(Value::Literal(text)) => text.as_bytes(),
+        Some(Value::Span { start, .. }) => text_from(bytes, *start as usize),
+        Some(Value::Int(_)) | None => text_from(bytes, 0),
+    }
+}
+
 fn text_from(bytes: &[u8], start: usize) -> &[u8] {
     bytes.get(start..).unwrap_or_default().trim_ascii_end()
 }

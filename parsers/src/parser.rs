@@ -1,6 +1,6 @@
 //! The parser of one stream: what callers see of framing and fields.
 
-use crate::event_of::{Left, Maker};
+use crate::event_of::{Left, Maker, Templates};
 use crate::framing::{Coming, Framer, Piece, content, head_again};
 use crate::redact::{May, OpenBlock, Redactor, Rules, Text};
 use crate::{Context, Event, Family, FileFacts, Flags, InputAt, Offset, head_hash};
@@ -74,7 +74,14 @@ impl Parser {
 
     /// The same parser, but its events have no `wso2.template.hash`: for those who look for something else.
     pub fn without_templates(mut self) -> Parser {
-        self.maker.leave_templates_out();
+        self.maker.templates(Templates::None);
+        self
+    }
+
+    /// The same parser, but `wso2.template.hash` is left to whoever gets the events ([`crate::template::Splitter::complete`]),
+    /// all but that of events whose text does not stand in their bytes as it is.
+    pub fn templates_later(mut self) -> Parser {
+        self.maker.templates(Templates::Wrapped);
         self
     }
 

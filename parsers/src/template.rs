@@ -21,6 +21,9 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+use crate::event_of::text_of;
+use crate::fields::hex;
+use crate::{Field, FieldId, Value};
 use scan::{BEFORE, BLOCK, Block, is_uuid};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -89,6 +92,23 @@ impl Splitter {
             self.variables.push((0, message.len() as u32));
         }
         self.last()
+    }
+
+    /// Adds `wso2.template.hash` to an event that has none: the one that a parser would have given it.
+    pub fn complete(&mut self, fields: &mut Vec<Field>, bytes: &[u8]) {
+        let (mut message, mut end) = (None, fields.len());
+        for (at, field) in fields.iter().enumerate() {
+            match field.id {
+                FieldId::TEMPLATE_HASH => return,
+                FieldId::MESSAGE if message.is_none() => message = Some(&field.value),
+                // What redaction says of itself comes last.
+                FieldId::REDACTED_CLASSES => end = at,
+                _ => {}
+            }
+        }
+        let hash = self.split(text_of(message, bytes)).hash();
+        let value = Value::Literal(hex(hash, &mut [0; 16]).into());
+        fields.insert(end, Field { id: FieldId::TEMPLATE_HASH, value });
     }
 
     /// What the last message was split into.

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failing test may panic")]
 #![allow(clippy::disallowed_methods, reason = "it reads files of the host")]
 
+use parsers::redact::{Action, Rule, Rules};
+use parsers::template::Splitter;
 use parsers::{Context, Event, FieldId, FileFacts, Input, InputAt, Offset, Parser, TimeNs, Value};
 use proptest::prelude::*;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// A file of some family, as it is or wrapped.
 #[derive(Clone, Debug)]
@@ -171,4 +173,49 @@ proptest! {
         }
         check_arrival(&sample, a, b);
     }
+}
+
+#[test]
+fn a_template_that_is_added_later_is_the_one_that_a_parser_gives() {
+    let rules = Rules::group("secrets")
+        .unwrap()
+        .map(|class| Rule { name: class.name().to_owned(), action: Action::Mask, pattern: None })
+        .collect::<Vec<_>>();
+    let rules = Arc::new(Rules::new(&rules, None).unwrap());
+    let events = |sample: &Sample, bytes: &[u8], redacts: bool, later: bool| {
+        let facts = FileFacts { name: sample.name.clone(), family: None };
+        let mut parser = Parser::new(facts, Offset(0), Context::default());
+        if later {
+            parser = parser.templates_later();
+        }
+        parser.redact(redacts.then(|| Arc::clone(&rules)));
+        let (mut events, mut splitter, mut added) = (Vec::new(), Splitter::new(), 0);
+        parser.advance(bytes, &[], &mut |event, bytes| {
+            let mut event = event.clone();
+            let before = event.fields.len();
+            if later {
+                splitter.complete(&mut event.fields, bytes);
+            }
+            added += event.fields.len() - before;
+            events.push(event);
+        });
+        (events, added)
+    };
+    let (mut all, mut all_added, mut all_redacted) = (0, 0, 0);
+    for sample in files() {
+        let plain = [sample.bytes.clone()];
+        let secrets = [b"[2024-09-20 13:16:18,123]  INFO {a.b.C} - password=hunter2secret\n".repeat(2)];
+        let wrappings = WRAPPINGS.iter().map(|how| wrapped(&sample.bytes, how));
+        for bytes in plain.into_iter().chain(secrets).chain(wrappings) {
+            for redacts in [false, true] {
+                let (now, _) = events(sample, &bytes, redacts, false);
+                let (later, added) = events(sample, &bytes, redacts, true);
+                assert_eq!(now, later, "{}/{}", sample.folder, sample.name);
+                all += now.len();
+                all_added += added;
+                all_redacted += now.iter().filter(|e| e.get(FieldId::REDACTED_CLASSES).is_some()).count();
+            }
+        }
+    }
+    assert!(all_added > all / 10 && all_added < all && all_redacted > 20, "{all} {all_added} {all_redacted}");
 }

@@ -50,8 +50,14 @@ async fn received(endpoint: &Endpoint, body: Body) -> Result<Request, Refusal> {
     let body = tokio::time::timeout(BODY_TIME, axum::body::to_bytes(body, limits.decoded_bytes_max)).await;
     let body = body.map_err(|_| too_slow())?.map_err(|error| unread(&error, limits))?;
     endpoint.counters.batch(body.len());
-    let decoded = tokio::task::spawn_blocking(move || wire::decode_request(&body, limits)).await;
+    let decoded = tokio::task::spawn_blocking(move || decoded(&body, limits)).await;
     decoded.map_err(|_| failed())?.map_err(|error| undecoded(error, limits))
+}
+
+fn decoded(body: &[u8], limits: Limits) -> Result<Request, DecodeError> {
+    let mut request = wire::decode_request(body, limits)?;
+    crate::templates::complete(&mut request);
+    Ok(request)
 }
 
 fn too_slow() -> Refusal {
