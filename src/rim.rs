@@ -125,6 +125,7 @@ pub(crate) fn free_space(path: &Path) -> io::Result<u64> {
 }
 
 /// Bytes of all files below `folder`; what cannot be read counts as nothing.
+#[cfg(feature = "indexer")]
 pub(crate) fn bytes_below(folder: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(folder) else { return 0 };
     let size = |entry: std::fs::DirEntry| match entry.metadata() {
@@ -224,6 +225,23 @@ pub(crate) fn read_number(path: &str) -> Option<u64> {
 /// How many files this process may have open.
 pub(crate) fn descriptors_max() -> u64 {
     rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// How many files are asked for.
+#[cfg(feature = "shipper")]
+const DESCRIPTORS_WANTED: u64 = 8192;
+
+/// Lets this process have as many files open as it may, up to a number; gives the number.
+#[cfg(feature = "shipper")]
+pub(crate) fn raise_descriptors() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS_WANTED, |most| most.min(DESCRIPTORS_WANTED));
+    if limit.current.is_some_and(|now| now < wanted) {
+        // What may not be raised stays as it is.
+        let _refused = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
+    }
+    descriptors_max()
 }
 
 /// Writes a small file into a folder, or where the folder would be made, and removes it.

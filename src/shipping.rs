@@ -46,9 +46,16 @@ pub(crate) fn config(settings: &Settings, flags: &Flags) -> anyhow::Result<Shipp
             Err(error) => bail!("failed to look at folder `{}`: {error}", folder.display()),
         }
     }
-    let rules = rules(settings)?;
+    let mut rules = rules(settings)?;
+    // Half of them: the other half is for state files, sockets, and in `up` the store.
+    let open = usize::try_from(rim::raise_descriptors() / 2).unwrap_or(usize::MAX);
+    rules.limits.files_open_max = open.clamp(FILES_OPEN.0, FILES_OPEN.1);
+    rules.limits.idle_files_open_max = rules.limits.idle_files_open_max.min(rules.limits.files_open_max / 2);
     Ok(ShipperConfig { folders, since: flags.since.unwrap_or(rules.since), until_idle: flags.until_idle, ..rules })
 }
+
+/// Log files open at one time: at least, and at most.
+const FILES_OPEN: (usize, usize) = (64, 800);
 
 /// All of it but the folders, which need not be there.
 ///

@@ -5,8 +5,8 @@ use crate::kept::{Kept, LastEvent};
 use bytes::Bytes;
 use parsers::{Continues, Event, Flags, Offset};
 use wire::{
-    Anchor, ContinuesFrom, EventBody, EventId, EventsPayload, Fate, FateKind, FateSpan, LedgerHash, LedgerSum, Range,
-    StreamId, head_hash,
+    Anchor, ContinuesFrom, DraftedRange, EventBody, EventId, EventsPayload, Fate, FateKind, FateSpan, LedgerHash,
+    LedgerSum, Parses, Range, StreamId, head_hash,
 };
 
 /// What is to become of one event.
@@ -27,9 +27,9 @@ struct Part {
     to: Offset,
     kind: FateKind,
     reason: String,
-    /// Of events that are sent.
-    events: usize,
+    /// Of events that are sent: their bytes, and those of their parse.
     bytes: usize,
+    parse: usize,
 }
 
 /// Events from `from` to `to`, without gap.
@@ -39,7 +39,7 @@ pub(crate) struct Batch {
     pub(crate) to: Offset,
     parts: Vec<Part>,
     payload: Vec<u8>,
-    events: Vec<EventBody>,
+    parses: Parses,
     sums: Vec<Sum>,
     /// Of dead events; on disk before the batch is sent.
     letters: Vec<Letter>,
@@ -99,6 +99,11 @@ impl Wiring {
 
     /// The wire's form of an event; `before` is the event before it.
     pub(crate) fn body(&self, closed: Closed<'_>, before: Option<LastEvent>) -> EventBody {
+        EventBody { fields: closed.event.fields.clone(), ..self.facts(closed, before) }
+    }
+
+    /// The same without its fields.
+    fn facts(&self, closed: Closed<'_>, before: Option<LastEvent>) -> EventBody {
         let Closed { event, bytes, in_file } = closed;
         let mut flags = event.flags;
         if event.offset < self.repeated_until {
@@ -116,7 +121,7 @@ impl Wiring {
             time: event.time,
             flags,
             continues: event.continues.map(|c| self.continues(c, before)),
-            fields: event.fields.clone(),
+            fields: Vec::new(),
         }
     }
 
@@ -148,7 +153,7 @@ impl Batch {
             to: from,
             parts: Vec::new(),
             payload: Vec::new(),
-            events: Vec::new(),
+            parses: Parses::default(),
             sums: Vec::new(),
             letters: Vec::new(),
             context: Vec::new(),
@@ -169,7 +174,7 @@ impl Batch {
     /// Bytes of memory held, near enough.
     pub(crate) fn memory(&self) -> usize {
         let letters: usize = self.letters.iter().map(Letter::memory).sum();
-        self.payload.capacity() + self.events.len() * size_of::<EventBody>() + letters
+        self.payload.capacity() + self.parses.memory() + self.sums.capacity() * size_of::<Sum>() + letters
     }
 
     /// Takes a closed event in.
@@ -178,16 +183,18 @@ impl Batch {
         let to = Offset(event.offset.0 + u64::from(event.size));
         match course {
             Course::Send => {
-                let mut body = wiring.body(closed, self.last_event);
-                body.flags.set(extra);
-                self.last_event = Some(LastEvent { offset: body.offset, head_hash: body.head_hash });
-                let hash = LedgerHash::of(wiring.stream, body.offset, bytes);
-                self.sums.push(Sum { offset: body.offset, size: body.size, hash });
+                let mut facts = wiring.facts(closed, self.last_event);
+                facts.flags.set(extra);
+                self.last_event = Some(LastEvent { offset: facts.offset, head_hash: facts.head_hash });
+                let hash = LedgerHash::of(wiring.stream, facts.offset, bytes);
+                self.sums.push(Sum { offset: facts.offset, size: facts.size, hash });
                 self.payload.extend_from_slice(bytes);
-                self.events.push(body);
+                let before = self.parses.len();
+                self.parses.push(&facts, &event.fields);
+                let parse = self.parses.len() - before;
                 let part = self.part(event.offset, to, FateKind::Events, "");
-                part.events += 1;
                 part.bytes += bytes.len();
+                part.parse += parse;
             }
             Course::Exclude(rule) => {
                 self.part(event.offset, to, FateKind::Excluded, rule);
@@ -207,7 +214,7 @@ impl Batch {
         let grows = self.parts.last().is_some_and(|p| p.kind == kind && p.reason == reason);
         if !grows {
             let reason = reason.to_owned();
-            self.parts.push(Part { from, to, kind, reason, events: 0, bytes: 0 });
+            self.parts.push(Part { from, to, kind, reason, bytes: 0, parse: 0 });
         }
         let last = self.parts.last_mut().expect("pushed if there was none that fits");
         last.to = to;
@@ -227,7 +234,7 @@ impl Batch {
     }
 
     /// Parts into the message's ranges and what is kept for its answer.
-    pub(crate) fn send(self) -> (Vec<Range>, InFlight) {
+    pub(crate) fn send(self) -> (Vec<DraftedRange>, InFlight) {
         let in_flight = InFlight {
             from: self.from,
             to: self.to,
@@ -239,16 +246,17 @@ impl Batch {
             other: self.parts.iter().filter_map(Part::span).collect(),
             sums: self.sums,
         };
-        let payload = Bytes::from(self.payload);
-        let (mut events, mut at) = (self.events, 0);
-        let mut ranges: Vec<Range> = Vec::with_capacity(self.parts.len());
+        let (payload, parses) = (Bytes::from(self.payload), self.parses.into_bytes());
+        let (mut at, mut parse_at) = (0, 0);
+        let mut ranges: Vec<DraftedRange> = Vec::with_capacity(self.parts.len());
         for part in self.parts {
+            let parse = parses.slice(parse_at..parse_at + part.parse);
+            parse_at += part.parse;
             let fate = match part.kind {
                 FateKind::Events => {
                     let bytes = payload.slice(at..at + part.bytes);
                     at += part.bytes;
-                    let rest = events.split_off(part.events.min(events.len()));
-                    Fate::Events(EventsPayload { bytes, events: std::mem::replace(&mut events, rest) })
+                    Fate::Events(EventsPayload { bytes, events: Vec::new() })
                 }
                 FateKind::Dead => Fate::Dead(part.reason),
                 FateKind::Excluded => Fate::Excluded(part.reason),
@@ -256,11 +264,13 @@ impl Batch {
             };
             // A message is taken whole or not at all: the mark never rests between its ranges, and only what
             // goes with its end is needed.
-            ranges.push(Range { from: part.from, to: Some(part.to), fate, context: Bytes::new(), anchors: Vec::new() });
+            let (from, to) = (part.from, Some(part.to));
+            let range = Range { from, to, fate, context: Bytes::new(), anchors: Vec::new() };
+            ranges.push(DraftedRange { range, parse });
         }
         if let Some(last) = ranges.last_mut() {
-            last.context = Bytes::from(self.context);
-            last.anchors = vec![self.anchor];
+            last.range.context = Bytes::from(self.context);
+            last.range.anchors = vec![self.anchor];
         }
         (ranges, in_flight)
     }

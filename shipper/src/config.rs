@@ -189,6 +189,10 @@ pub struct Limits {
     pub provisional_bytes_max: usize,
     /// Bytes set aside at first for each of the two state files.
     pub state_bytes_min: u64,
+    /// Folders watched; others are listed every second.
+    pub watches_max: usize,
+    /// Files open at one time. Others wait for their turn.
+    pub files_open_max: usize,
     /// Files kept open although everything in them is acknowledged.
     pub idle_files_open_max: usize,
     /// Bytes of removed files that are kept on disk because they are not shipped.
@@ -215,6 +219,8 @@ impl Default for Limits {
             requests_max: 16,
             provisional_bytes_max: 64 << 10,
             state_bytes_min: 256 << 10,
+            watches_max: usize::MAX,
+            files_open_max: 800,
             idle_files_open_max: 512,
             held_bytes_max: 2 << 30,
             held_percent_max: 5,
@@ -240,6 +246,8 @@ pub struct Timing {
     pub ask_interval: Duration,
     /// Closed events wait so long for company.
     pub linger: Duration,
+    /// A request that is not full waits so long after the last one.
+    pub pace: Duration,
     /// Shortest wait before a request is made again; it doubles, and the wait is a random part of it.
     pub retry_min: Duration,
     /// Longest wait.
@@ -264,7 +272,8 @@ impl Default for Timing {
             checkpoint_interval: Duration::from_millis(200),
             scan_interval: Duration::from_secs(60),
             ask_interval: Duration::from_secs(10),
-            linger: Duration::from_millis(20),
+            linger: Duration::from_millis(5),
+            pace: Duration::from_millis(20),
             retry_min: Duration::from_millis(200),
             retry_max: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),

@@ -16,6 +16,7 @@ mod configure;
 mod cuts;
 mod formats;
 mod hold;
+mod index;
 mod letters;
 mod reading;
 mod report;
@@ -57,6 +58,7 @@ pub struct ShipperCore {
     holding: hold::Holding,
     audit: Option<audit::Run>,
     streams: BTreeMap<StreamId, Stream>,
+    index: index::Index,
     /// Which stream a file holds now.
     by_file: HashMap<FileId, StreamId>,
     by_path: HashMap<PathBuf, StreamId>,
@@ -73,6 +75,8 @@ pub struct ShipperCore {
     out: Vec<ShipperOutput>,
     now: Duration,
     more_to_read: bool,
+    /// Files open, once it was counted in this step, and whether more of them may be closed.
+    files_open: Option<(usize, bool)>,
     stop: Option<Duration>,
     exited: bool,
     report: report::Report,

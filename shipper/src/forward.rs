@@ -3,16 +3,16 @@
 use crate::core::SendError;
 use std::fmt;
 use std::time::Duration;
-use wire::{Answer, Limits, Request};
+use wire::{Answer, Draft, Limits};
 
 /// Takes requests to an indexer. Must not block; the answer comes through `answer`, from any thread.
 pub trait Forward: Send + Sync {
     /// Sends one request.
-    fn send(&self, request: Request, answer: AnswerTo);
+    fn send(&self, request: Draft, answer: AnswerTo);
 }
 
-impl<F: Fn(Request, AnswerTo) + Send + Sync> Forward for F {
-    fn send(&self, request: Request, answer: AnswerTo) {
+impl<F: Fn(Draft, AnswerTo) + Send + Sync> Forward for F {
+    fn send(&self, request: Draft, answer: AnswerTo) {
         self(request, answer);
     }
 }
@@ -168,7 +168,9 @@ impl HttpForward {
             .map_err(|e| refused_to_build(&e))?;
         let place = place(&address, way.proxy.as_deref());
         let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(1)
+            // One compresses all: each has a compressor and buffers of its own, and one keeps up with what one reads.
+            .max_blocking_threads(1)
             .thread_name("forward")
             .enable_all()
             .build()
@@ -178,7 +180,7 @@ impl HttpForward {
 }
 
 impl Forward for HttpForward {
-    fn send(&self, request: Request, answer: AnswerTo) {
+    fn send(&self, request: Draft, answer: AnswerTo) {
         let Some(runtime) = &self.runtime else { return };
         let mut call = self.client.post(self.address.clone()).header("content-type", "application/x-carbontrail");
         if let Some(Token(token)) = &self.token {
@@ -187,7 +189,7 @@ impl Forward for HttpForward {
         let place = self.place.clone();
         runtime.spawn(async move {
             // Compressing 4 MiB takes some ten milliseconds: not on a thread that serves sockets.
-            let body = tokio::task::spawn_blocking(move || wire::encode_request(&request)).await;
+            let body = tokio::task::spawn_blocking(move || wire::encode_draft(&request)).await;
             let result = match body {
                 Ok(body) => exchange(call.body(body)).await.map_err(|error| at(&place, error)),
                 Err(error) => Err(SendError::Refused(format!("the request could not be encoded: {error}"))),

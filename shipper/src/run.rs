@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// News of files wait so long for company.
-const COMPANY: Duration = Duration::from_millis(5);
+const COMPANY: Duration = Duration::from_millis(15);
 /// The status file is written so often; with many files less often.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
 const STATUS_FILES_A_SECOND: u32 = 500;
@@ -109,6 +109,7 @@ impl Running {
 pub fn start(state: &Path, config: ShipperConfig, forward: Arc<dyn Forward>) -> Result<Running, OpenError> {
     let clock = Arc::new(RealClock::default());
     let outside = ShipperOutside { files: Arc::new(RealFiles), clock: clock.clone(), rng: Arc::new(RealRng) };
+    let watches_max = config.limits.watches_max;
     let core = ShipperCore::open(state, config, outside)?;
     let inbox = Arc::new(Inbox::default());
     let status = Arc::new(Mutex::new(core.status()));
@@ -122,7 +123,7 @@ pub fn start(state: &Path, config: ShipperConfig, forward: Arc<dyn Forward>) -> 
     let rim = Rim {
         core,
         clock,
-        watches: Watches::new(Arc::clone(&inbox)),
+        watches: Watches::new(Arc::clone(&inbox), watches_max),
         inbox,
         forward,
         status,
@@ -183,7 +184,7 @@ impl Rim {
                 next_renew = now + RENEW_EVERY;
             }
             if now >= next_poll && !self.watches.unwatched.is_empty() {
-                self.inbox.overflow();
+                self.watches.unwatched.iter().for_each(|folder| self.inbox.changed(folder.clone()));
                 next_poll = now + POLL_EVERY;
             }
             let mut wake = wake.min(next_status).min(next_renew).min(now + ROUND_EVERY);

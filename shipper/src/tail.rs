@@ -21,6 +21,8 @@ pub(crate) struct Tail {
     file: Box<dyn File>,
     pub(crate) parser: Parser,
     buffer: Vec<u8>,
+    /// The buffer is the caller's room.
+    borrowed: bool,
     /// Bytes of the buffer before the parser's offset.
     lead: usize,
     /// The file's bytes are gone (truncated, rewritten); only the buffer is left.
@@ -100,8 +102,10 @@ impl Tail {
             return Ok(Opened::Rewritten(facts));
         }
         let named = FileFacts { name: kept.name.clone(), family: None };
-        let parser = Parser::new(named, mark, context).keyed(kept.id.0);
-        Ok(Opened::Tail(Box::new(Tail { file, parser, lead: buffer.len(), buffer, cut_off: false }), facts))
+        // The indexer finds templates out itself.
+        let parser = Parser::new(named, mark, context).keyed(kept.id.0).templates_later();
+        let tail = Tail { file, parser, lead: buffer.len(), buffer, borrowed: false, cut_off: false };
+        Ok(Opened::Tail(Box::new(tail), facts))
     }
 
     /// The open file alone.
@@ -148,30 +152,42 @@ impl Tail {
         read_first(&*self.file, Head::BYTES_MAX)
     }
 
-    /// Reads up to `max` more bytes, through `scratch`.
+    /// Reads up to `max` more bytes, into `room`, which takes the place of the buffer until [`Tail::give_back`]: what is
+    /// read is not copied, and all files are read into the same memory.
     ///
     /// # Errors
     /// What the file system said.
-    pub(crate) fn read(&mut self, scratch: &mut Vec<u8>, max: usize) -> io::Result<Read> {
+    pub(crate) fn read(&mut self, room: &mut Vec<u8>, max: usize) -> io::Result<Read> {
         if self.cut_off {
             return Ok(Read::End);
         }
-        let overlap = self.buffer.len().min(LEAD);
-        let known = &self.buffer[self.buffer.len() - overlap..];
-        scratch.resize(overlap + max, 0);
-        let from = self.read_to().0 - overlap as u64;
-        let len = read_full(&*self.file, &mut scratch[..overlap + max], from)?;
-        if len < overlap || (&scratch[..overlap] != known && Safeguard::AnchorChecked.holds()) {
+        let end = self.buffer.len();
+        let begin = end - end.min(LEAD);
+        // What stands in it is overwritten; it is only ever made longer.
+        if room.len() < end + max {
+            room.resize(end + max, 0);
+        }
+        let from = self.read_to().0 - (end - begin) as u64;
+        let len = read_full(&*self.file, &mut room[begin..end + max], from)?;
+        let read_to = begin + len;
+        if read_to < end || (room[begin..end] != self.buffer[begin..] && Safeguard::AnchorChecked.holds()) {
             return Ok(Read::Rewritten);
         }
-        if len == overlap {
+        if read_to == end {
             return Ok(Read::End);
         }
-        self.buffer.extend_from_slice(&scratch[overlap..len]);
-        Ok(Read::Bytes(len - overlap))
+        room[..begin].copy_from_slice(&self.buffer[..begin]);
+        if !Safeguard::AnchorChecked.holds() {
+            room[begin..end].copy_from_slice(&self.buffer[begin..]);
+        }
+        room.truncate(read_to);
+        std::mem::swap(&mut self.buffer, room);
+        self.borrowed = true;
+        Ok(Read::Bytes(read_to - end))
     }
 
-    /// Hands closed events out (see [`Parser::advance_until`]) and forgets their bytes, all but the last 256.
+    /// Hands closed events out (see [`Parser::advance_until`]). Their bytes are forgotten, all but the last 256, by
+    /// [`Tail::give_back`].
     pub(crate) fn advance(
         &mut self,
         inputs: &[parsers::InputAt],
@@ -184,13 +200,22 @@ impl Tail {
             closed(Closed { event, bytes, in_file });
         });
         self.lead += taken;
-        if let Some(surplus) = self.lead.checked_sub(LEAD).filter(|n| *n > 0) {
+        taken
+    }
+
+    /// Forgets what is closed, and gives back the room that a read borrowed.
+    pub(crate) fn give_back(&mut self, room: &mut Vec<u8>) {
+        let surplus = self.lead.saturating_sub(LEAD);
+        self.lead -= surplus;
+        if std::mem::take(&mut self.borrowed) {
+            room.clear();
+            room.extend_from_slice(&self.buffer[surplus..]);
+            std::mem::swap(&mut self.buffer, room);
+        } else {
             self.buffer.drain(..surplus);
-            self.lead = LEAD;
         }
         if self.buffer.capacity() > 4 * self.buffer.len().max(LEAD) {
             self.buffer.shrink_to(2 * self.buffer.len().max(LEAD));
         }
-        taken
     }
 }

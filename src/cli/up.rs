@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::Request;
+use wire::{DecodeError, Draft, Request};
 
 /// Follows log folders, keeps their events, and answers searches: everything in one process.
 #[derive(Debug, clap::Args)]
@@ -75,9 +75,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// Hands requests to the server in this process.
 fn by_call(store: StoreHandle, runtime: tokio::runtime::Handle) -> impl shipper::Forward {
-    move |request: Request, answer: AnswerTo| {
+    move |request: Draft, answer: AnswerTo| {
         let store = store.clone();
         runtime.spawn(async move {
+            let request = match tokio::task::spawn_blocking(move || completed(request)).await {
+                Ok(Ok(request)) => request,
+                Ok(Err(error)) => return answer.give(Err(SendError::Refused(error.to_string()))),
+                Err(_) => return,
+            };
             let result = store.submit(Source::local(), request).await;
             answer.give(result.map_err(|error| match error {
                 SubmitError::Busy { retry_after } => {
@@ -87,4 +92,11 @@ fn by_call(store: StoreHandle, runtime: tokio::runtime::Handle) -> impl shipper:
             }));
         });
     }
+}
+
+/// As a request comes in over the network.
+fn completed(draft: Draft) -> Result<Request, DecodeError> {
+    let mut request = draft.into_request()?;
+    indexer::templates::complete(&mut request);
+    Ok(request)
 }

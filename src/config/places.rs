@@ -6,6 +6,7 @@ use std::path::PathBuf;
 pub(crate) const STATE_IN_DATA: &str = "ship";
 
 /// Folder of the store.
+#[cfg(feature = "indexer")]
 pub(crate) fn data_folder() -> PathBuf {
     place("XDG_DATA_HOME", ".local/share").unwrap_or_else(|| PathBuf::from("/var/lib/carbontrail"))
 }

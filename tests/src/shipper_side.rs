@@ -39,6 +39,9 @@ fn config() -> ShipperConfig {
     config.limits.state_bytes_min = 4096;
     config.limits.held_bytes_max = 1000;
     config.timing.scan_interval = Duration::from_secs(10);
+    // Its clock goes in steps of its own; more requests are on their way when none waits for company.
+    config.timing.pace = Duration::ZERO;
+    config.timing.linger = Duration::from_millis(20);
     config
 }
 
@@ -93,6 +96,7 @@ impl ShipperSide {
         for output in outputs {
             match output {
                 ShipperOutput::Send { ticket, request } => {
+                    let request = request.into_request().expect("the shipper wrote it itself");
                     self.speaks_as = Some((request.agent, request.epoch));
                     network.send(Sender { process: self.process, ticket }, request, counts);
                 }

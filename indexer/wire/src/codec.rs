@@ -5,7 +5,7 @@
 //! Decoders are bounded in decoded bytes, in ratio and in nested messages, check before they allocate, and never panic.
 
 use crate::walk::{self, bounded};
-use crate::{Answer, Request, WIRE_VERSION, proto};
+use crate::{Answer, Draft, Request, WIRE_VERSION, proto};
 use bytes::Bytes;
 use prost::Message as _;
 use std::cell::RefCell;
@@ -59,6 +59,20 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
     seal(REQUEST_MAGIC, &proto::Request::from(request).encode_to_vec())
 }
 
+/// Encodes and compresses a request that is still a draft.
+pub fn encode_draft(draft: &Draft) -> Vec<u8> {
+    ROOM.with_borrow_mut(|room| {
+        room.body.clear();
+        proto::write_request(draft, &mut room.body);
+        let sealed = room.packer.seal(REQUEST_MAGIC, &room.body);
+        // A thread that once sent a large request does not hold its memory for ever.
+        if room.body.capacity() > ROOM_KEPT_BYTES {
+            room.body = Vec::new();
+        }
+        sealed
+    })
+}
+
 /// Decodes a request.
 ///
 /// # Errors
@@ -86,33 +100,50 @@ pub fn decode_answer(bytes: &[u8], limits: Limits) -> Result<Answer, DecodeError
     Answer::try_from(answer)
 }
 
-thread_local! {
-    /// A compression context costs more to make than a small batch to compress.
-    static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
+/// What a thread that encodes uses again and again: making it costs more than a small request.
+#[derive(Default)]
+struct Room {
+    body: Vec<u8>,
+    packer: Packer,
 }
 
-fn compress(body: &[u8]) -> Vec<u8> {
-    COMPRESSOR.with_borrow_mut(|slot| {
-        let compressor = match slot {
-            Some(compressor) => compressor,
-            None => slot.insert(zstd::bulk::Compressor::new(1).expect("level 1 exists")),
-        };
-        compressor.compress(body).expect("the output buffer is sized by zstd itself")
-    })
+thread_local! {
+    static ROOM: RefCell<Room> = RefCell::default();
+}
+
+/// A request is at most a little larger than this: 4 MiB of events and their parse.
+const ROOM_KEPT_BYTES: usize = 8 << 20;
+
+#[derive(Default)]
+struct Packer {
+    compressor: Option<zstd::bulk::Compressor<'static>>,
+    packed: Vec<u8>,
+}
+
+impl Packer {
+    fn seal(&mut self, magic: [u8; 4], body: &[u8]) -> Vec<u8> {
+        let compressor = self.compressor.get_or_insert_with(|| zstd::bulk::Compressor::new(1).expect("level 1 exists"));
+        self.packed.clear();
+        self.packed.reserve(zstd::zstd_safe::compress_bound(body.len()));
+        compressor.compress_to_buffer(body, &mut self.packed).expect("the buffer has the size that zstd asks for");
+        let mut out = Vec::with_capacity(HEADER_BYTES + self.packed.len());
+        out.extend_from_slice(&magic);
+        out.extend_from_slice(&WIRE_VERSION.to_le_bytes());
+        out.extend_from_slice(&[0; 8]);
+        // A request is bounded far below 4 GiB by the shipper's batch limit.
+        out.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        out.extend_from_slice(&self.packed);
+        let sum = xxh3_64(&out[16..]);
+        out[8..16].copy_from_slice(&sum.to_le_bytes());
+        if self.packed.capacity() > ROOM_KEPT_BYTES {
+            self.packed = Vec::new();
+        }
+        out
+    }
 }
 
 fn seal(magic: [u8; 4], body: &[u8]) -> Vec<u8> {
-    let compressed = compress(body);
-    let mut out = Vec::with_capacity(HEADER_BYTES + compressed.len());
-    out.extend_from_slice(&magic);
-    out.extend_from_slice(&WIRE_VERSION.to_le_bytes());
-    out.extend_from_slice(&[0; 8]);
-    // A request is bounded far below 4 GiB by the shipper's batch limit.
-    out.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    out.extend_from_slice(&compressed);
-    let sum = xxh3_64(&out[16..]);
-    out[8..16].copy_from_slice(&sum.to_le_bytes());
-    out
+    ROOM.with_borrow_mut(|room| room.packer.seal(magic, body))
 }
 
 fn open(magic: [u8; 4], bytes: &[u8], limits: Limits) -> Result<Bytes, DecodeError> {

@@ -1,7 +1,11 @@
-//! The protobuf form of messages. Tags are never reused. Conversions stand in [`to`] and [`from`].
+//! The protobuf form of messages. Tags are never reused. Conversions stand in [`to`] and [`from`]; [`write`]
+//! does without.
 
 mod from;
 mod to;
+mod write;
+
+pub(crate) use write::{Writer, request as write_request};
 
 use bytes::Bytes;
 

@@ -10,7 +10,7 @@ use crate::stream::{Naming, Stream};
 use crate::tail::anchor_fits;
 use outside::{File, Metadata, OpenMode};
 use parsers::{Context, Offset, is_dated, plain_name};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use wire::{Anchor, LedgerSum, OtherBytes, StreamId};
 
@@ -30,8 +30,9 @@ impl ShipperCore {
         new.sort_by_key(|f| (f.facts.modified_ns, f.facts.born_ns, !is_dated(&name_of(&f.path)), f.path.clone()));
         // The newest of each group is live, whatever it is called; the others are older generations.
         let groups: Vec<_> = new.iter().map(|f| group(&f.path)).collect();
+        let last: HashMap<_, _> = groups.iter().enumerate().map(|(index, group)| (group, index)).collect();
         for (index, found) in new.iter().enumerate() {
-            let is_live = !groups[index + 1..].contains(&groups[index]);
+            let is_live = last.get(&groups[index]) == Some(&index);
             self.admit_one(found, is_live);
         }
     }
@@ -120,8 +121,8 @@ impl ShipperCore {
     /// The generation before: the newest stream of the same folder and name that is not newer than the file.
     fn predecessor_of(&self, path: &Path, facts: &Metadata) -> Option<StreamId> {
         let group = group(path);
-        self.streams
-            .values()
+        let candidates = self.index.of_name(&group.0, &group.1).iter().filter_map(|id| self.streams.get(id));
+        candidates
             .filter(|s| s.kept.name == group.1 && s.kept.first_path.parent() == Some(group.0.as_path()))
             .filter(|s| s.modified_ns <= facts.modified_ns)
             .max_by_key(|s| (s.modified_ns, s.kept.born_ns, s.kept.generation, !is_dated(&name_of(&s.kept.path))))
@@ -147,7 +148,8 @@ impl ShipperCore {
     }
 
     fn generation_of(&self, facts: &Metadata) -> u32 {
-        let same = self.streams.values().filter(|s| s.kept.file == facts.id && s.kept.born_ns == facts.born_ns);
+        let candidates = self.index.of_file(facts.id).iter().filter_map(|id| self.streams.get(id));
+        let same = candidates.filter(|s| s.kept.file == facts.id && s.kept.born_ns == facts.born_ns);
         same.map(|s| s.kept.generation + 1).max().unwrap_or(0)
     }
 
@@ -193,6 +195,8 @@ impl ShipperCore {
         stream.behind_since = Some(self.now);
         stream.repeatable = has_first_line(first);
         stream.naming = Naming::Unknown;
+        self.index.insert(&stream.kept);
+        self.journal.has_new = true;
         self.streams.insert(id, stream);
         self.by_file.insert(facts.id, id);
         self.by_path.insert(path.to_owned(), id);

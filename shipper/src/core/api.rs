@@ -6,7 +6,7 @@ use outside::{Clock, Files, Rng};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use wire::{Answer, Request};
+use wire::{Answer, Draft};
 
 /// The outside world of a shipper.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ pub enum ShipperOutput {
         /// Its name.
         ticket: Ticket,
         /// The request.
-        request: Request,
+        request: Draft,
     },
     /// Watch this folder.
     Watch(PathBuf),

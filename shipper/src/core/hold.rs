@@ -118,7 +118,7 @@ impl ShipperCore {
         let owed: Vec<(StreamId, PathBuf)> = owed
             .filter(|s| is_owed(s) && !s.is_held_open() && s.naming != Naming::Nameless)
             .map(|s| (s.kept.id, s.kept.path.clone()))
-            .take(HANDLES_MAX.saturating_sub(open))
+            .take(HANDLES_MAX.min(self.config.limits.files_open_max).saturating_sub(open))
             .collect();
         for (id, path) in owed {
             // What cannot be opened now is told when it is read.

@@ -4,7 +4,7 @@ use super::report::cure;
 use super::{Importance, ShipperCore};
 use crate::batch::{Batch, Course, Wiring};
 use crate::kept::{Head, Loss, Phase};
-use crate::stream::{Opened, Stream};
+use crate::stream::{Naming, Opened, Stream};
 use crate::tail::{self, Read, Tail};
 use outside::{Metadata, Safeguard};
 use parsers::{FileFacts, Flags, Offset, TimeNs};
@@ -34,6 +34,7 @@ impl ShipperCore {
     /// Lets each stream that has unread bytes read once, in turn, until the step's budget is used up.
     pub(super) fn read_round(&mut self) {
         self.more_to_read = false;
+        self.files_open = None;
         let mut budget = self.config.limits.step_bytes_max;
         let mut memory: usize = self.active.iter().filter_map(|id| self.streams.get(id)).map(Stream::memory).sum();
         for backfill in [false, true] {
@@ -231,6 +232,10 @@ impl ShipperCore {
         if stream.tail.is_some() {
             return true;
         }
+        if stream.held.is_none() && !self.may_open_one() {
+            return false;
+        }
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
         let context = stream.mark_context();
         let path = stream.kept.path.clone();
         let opened = match stream.held.take() {
@@ -257,6 +262,52 @@ impl ShipperCore {
                 false
             }
         }
+    }
+
+    /// Whether one more file may be open; those that can be read again later are closed for it.
+    fn may_open_one(&mut self) -> bool {
+        let most = self.config.limits.files_open_max;
+        let (mut open, may_close) = match self.files_open {
+            Some(counted) => counted,
+            None => (self.streams.values().filter(|s| s.is_held_open()).count(), true),
+        };
+        let mut closed = 1;
+        if open >= most && may_close {
+            closed = self.close_for_others(most.div_ceil(4));
+            open -= closed;
+        }
+        // All of them are looked at for it: where none could be closed, not again in this step.
+        self.files_open = Some((open + usize::from(open < most), may_close && closed > 0));
+        open < most
+    }
+
+    /// Closes up to `most` files: those at rest, and those of which nothing but the time to close their open event is
+    /// waited for. These are read again then.
+    fn close_for_others(&mut self, most: usize) -> usize {
+        let (now, close_after) = (self.now, self.config.timing.close_after);
+        let (mut closed, active) = (0, &self.active);
+        for stream in self.streams.values_mut().filter(|s| s.tail.is_some()) {
+            if closed >= most {
+                break;
+            }
+            let at_rest = !active.contains(&stream.kept.id);
+            let may_go = stream.naming == Naming::Own
+                && stream.is_settled()
+                && stream.busy.is_none()
+                && stream.unread() == 0
+                && stream.doubt.is_none()
+                && stream.grew_at + close_after > now
+                && stream.tail.as_ref().is_some_and(|tail| !tail.cut_off);
+            if at_rest || may_go {
+                if !at_rest {
+                    stream.go_back_to_mark();
+                    stream.retry_at = stream.retry_at.max(stream.grew_at + close_after);
+                }
+                stream.let_go();
+                closed += 1;
+            }
+        }
+        closed
     }
 
     fn opened(&mut self, id: StreamId, tail: Box<Tail>, facts: Metadata) {
@@ -304,6 +355,7 @@ impl ShipperCore {
             too_old |= matches!(course, Course::Exclude(_));
             batch.push(&wiring, closed, extra, course);
         });
+        tail.give_back(&mut self.scratch);
         if batch.is_empty() {
             return;
         }

@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use wire::StreamId;
 
+/// So many files are listed in one scan interval.
+const FILES_A_SCAN: u32 = 4000;
+
 /// One followed folder.
 #[derive(Debug, Default)]
 pub(super) struct Folder {
@@ -121,7 +124,7 @@ impl ShipperCore {
         }
         let all = std::mem::take(&mut self.scans.all);
         if all {
-            self.scans.next = self.now + self.config.timing.scan_interval;
+            self.scans.next = self.now + self.scan_interval();
             self.add_roots();
         }
         let mut wanted = std::mem::take(&mut self.scans.wanted);
@@ -129,9 +132,10 @@ impl ShipperCore {
             wanted.extend(self.folders.keys().cloned());
         }
         let mut new = Vec::new();
+        let known = self.streams_in(&wanted);
         while let Some(folder) = wanted.pop_first() {
             // A sub-folder found on the way is listed in the same pass.
-            let below = self.list(&folder, &mut new);
+            let below = self.list(&folder, known.get(&folder).map_or(&[], Vec::as_slice), &mut new);
             wanted.extend(below);
         }
         if all {
@@ -147,6 +151,25 @@ impl ShipperCore {
             self.scans.done_once = true;
             self.first_listing_done();
         }
+    }
+
+    /// Listing costs by the number of files, and watches tell sooner: with many files it is done less often.
+    fn scan_interval(&self) -> Duration {
+        self.config.timing.scan_interval * (1 + u32::try_from(self.streams.len()).unwrap_or(u32::MAX) / FILES_A_SCAN)
+    }
+
+    /// The streams last seen in these folders.
+    fn streams_in(&self, folders: &BTreeSet<PathBuf>) -> HashMap<PathBuf, Vec<StreamId>> {
+        let mut streams: HashMap<PathBuf, Vec<StreamId>> = HashMap::new();
+        for stream in self.streams.values().filter(|s| s.has_file()) {
+            if let Some(folder) = stream.kept.path.parent().filter(|folder| folders.contains(*folder)) {
+                match streams.get_mut(folder) {
+                    Some(ids) => ids.push(stream.kept.id),
+                    None => drop(streams.insert(folder.to_owned(), vec![stream.kept.id])),
+                }
+            }
+        }
+        streams
     }
 
     fn add_roots(&mut self) {
@@ -188,7 +211,8 @@ impl ShipperCore {
     }
 
     /// Lists one folder; new files go to `new`. Gives the sub-folders not known before.
-    fn list(&mut self, folder: &Path, new: &mut Vec<Found>) -> Vec<PathBuf> {
+    /// `known` are the streams last seen in it.
+    fn list(&mut self, folder: &Path, known: &[StreamId], new: &mut Vec<Found>) -> Vec<PathBuf> {
         let names = match self.outside.files.list(folder) {
             Ok(names) => names,
             Err(error) => {
@@ -196,9 +220,9 @@ impl ShipperCore {
                 return Vec::new();
             }
         };
-        if let Some(known) = self.folders.get_mut(folder) {
-            known.error = None;
-            known.waiting.clear();
+        if let Some(state) = self.folders.get_mut(folder) {
+            state.error = None;
+            state.waiting.clear();
         }
         let mut below = Vec::new();
         let listing = self.look_at(folder, names, &mut below);
@@ -218,7 +242,7 @@ impl ShipperCore {
                 None => new.push(Found { path, facts }),
             }
         }
-        self.look_for_missing(folder, &seen, &listing);
+        self.look_for_missing(folder, known, &seen, &listing);
         below
     }
 
@@ -317,10 +341,10 @@ impl ShipperCore {
     }
 
     /// Streams whose file was not in the listing of the folder it was last seen in.
-    fn look_for_missing(&mut self, folder: &Path, seen: &BTreeSet<StreamId>, listing: &Listing) {
-        let missing: Vec<StreamId> = self
-            .streams
-            .values()
+    fn look_for_missing(&mut self, folder: &Path, known: &[StreamId], seen: &BTreeSet<StreamId>, listing: &Listing) {
+        let missing: Vec<StreamId> = known
+            .iter()
+            .filter_map(|id| self.streams.get(id))
             .filter(|s| s.has_file() && s.kept.path.parent() == Some(folder) && !seen.contains(&s.kept.id))
             .filter(|s| s.naming != Naming::Nameless || !s.is_held_open())
             .filter(|s| !listing.unreadable.contains(&s.kept.path))
@@ -447,7 +471,9 @@ impl ShipperCore {
         let gone = self.streams.values().filter(|s| s.kept.phase == Phase::Gone && s.kept.modified_ns < oldest);
         let old: Vec<StreamId> = gone.map(|s| s.kept.id).collect();
         for id in old {
-            self.streams.remove(&id);
+            if let Some(stream) = self.streams.remove(&id) {
+                self.index.remove(&stream.kept);
+            }
             self.active.remove(&id);
             self.journal(&Entry::Forget(id));
         }

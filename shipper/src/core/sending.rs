@@ -6,7 +6,7 @@
 
 use super::concurrency::Concurrency;
 use super::{ShipperCore, ShipperOutput, Ticket};
-use crate::batch::{Closed, InFlight, Wiring};
+use crate::batch::{Batch, Closed, InFlight, Wiring};
 use crate::config::{Limits, Timing};
 use crate::identity::product_of;
 use crate::kept::{Loss, Phase};
@@ -17,7 +17,7 @@ use parsers::{Offset, TimeNs};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Duration;
-use wire::{Epoch, Factors, Fate, Hello, Message, Open, Provisional, Range, Ranges, Request, StreamId};
+use wire::{Draft, Drafted, Epoch, Factors, Fate, Hello, Message, Open, Provisional, Range, Ranges, StreamId};
 
 /// What a message was about, for its verdict.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +79,8 @@ pub(super) struct LinkState {
     served: StreamId,
     next_ticket: u64,
     last_sent: Duration,
+    /// When something of a stream was sent last.
+    last_load: Duration,
 }
 
 impl LinkState {
@@ -99,6 +101,7 @@ impl LinkState {
             served: StreamId::default(),
             next_ticket: 1,
             last_sent: now,
+            last_load: Duration::ZERO,
         }
     }
 
@@ -119,13 +122,17 @@ impl LinkState {
 /// Messages of one request on their way together.
 #[derive(Default)]
 pub(super) struct Load {
-    messages: Vec<Message>,
+    messages: Vec<Drafted>,
     parts: Vec<Part>,
     bytes: usize,
 }
 
 impl Load {
     pub(super) fn add(&mut self, message: Message, part: Part) {
+        self.draft(Drafted::Message(message), part);
+    }
+
+    fn draft(&mut self, message: Drafted, part: Part) {
         self.messages.push(message);
         self.parts.push(part);
     }
@@ -150,6 +157,7 @@ impl ShipperCore {
         for backfill in [false, true] {
             let share = if backfill { at_once.div_ceil(2) } else { at_once };
             while self.link.in_flight.len() < at_once
+                && self.now >= self.paced_until()
                 && self.link.in_flight.values().filter(|s| s.backfill == backfill).count() < share
             {
                 let load = self.load(backfill);
@@ -157,12 +165,25 @@ impl ShipperCore {
                     break;
                 }
                 self.send(load, backfill);
+                self.link.last_load = self.now;
             }
         }
         self.audit_due();
         if self.link.in_flight.is_empty() && self.now >= self.link.next_ask(&self.config.timing) {
             self.ask();
         }
+    }
+
+    /// When a request may go out: each costs as much as some hundred lines, so that what trickles in from many files
+    /// goes together. Who has much to say, or is waited for, says it at once.
+    fn paced_until(&self) -> Duration {
+        let next = self.link.last_load + self.config.timing.pace;
+        if self.now >= next || self.stop.is_some() || self.config.until_idle {
+            return self.now;
+        }
+        let waiting = self.active.iter().filter_map(|id| self.streams.get(id)).filter(|s| s.busy.is_none());
+        let bytes: usize = waiting.filter_map(|s| s.building.as_ref()).map(Batch::bytes).sum();
+        if bytes >= self.config.limits.read_bytes.min(self.batch_bytes_max()) { self.now } else { next }
     }
 
     fn say_hello(&mut self) {
@@ -207,7 +228,7 @@ impl ShipperCore {
         };
         self.link.in_flight.insert(ticket, sent);
         let epoch = self.link.epoch.unwrap_or_default();
-        let request = Request { agent: self.agent.id, epoch, messages: load.messages };
+        let request = Draft { agent: self.agent.id, epoch, messages: load.messages };
         self.out.push(ShipperOutput::Send { ticket, request });
     }
 
@@ -325,7 +346,7 @@ impl ShipperCore {
         let (ranges, in_flight) = batch.send();
         stream.in_flight = Some(in_flight);
         stream.shown = None;
-        load.add(Message::Ranges(Ranges { stream: id, ranges }), Part::Ranges(id));
+        load.draft(Drafted::Ranges { stream: id, ranges }, Part::Ranges(id));
     }
 
     fn say_loss(&mut self, id: StreamId, loss: &Loss, load: &mut Load) {
@@ -402,7 +423,9 @@ impl ShipperCore {
     /// When the stream needs a step though nothing happens.
     pub(super) fn wake_of(&self, stream: &Stream) -> Duration {
         let mut wake = Duration::MAX;
-        let link = self.link.retry_at.max(self.now);
+        let paced =
+            if self.stop.is_some() || self.config.until_idle { Duration::ZERO } else { self.config.timing.pace };
+        let link = self.link.retry_at.max(self.now).max(self.link.last_load + paced);
         if self.has_to_say(stream) && self.link.epoch.is_some() && self.link.in_flight.len() < self.link.at_once() {
             wake = wake.min(link);
         }

@@ -25,6 +25,8 @@ pub(super) struct Journal {
     pub(super) next_commit: Duration,
     /// The last write failed; not tried again before `next_commit`.
     pub(super) failed: bool,
+    /// Some streams are not known to be durable.
+    pub(super) has_new: bool,
     /// What was loaded was written once by this process, and synced: it does not stand in a cache alone.
     proven: bool,
     unsaved: BTreeSet<StreamId>,
@@ -80,6 +82,7 @@ impl ShipperCore {
             holding: hold::Holding::default(),
             audit: None,
             streams: BTreeMap::new(),
+            index: super::index::Index::default(),
             by_file: HashMap::new(),
             by_path: HashMap::new(),
             active: BTreeSet::new(),
@@ -91,6 +94,7 @@ impl ShipperCore {
             out: Vec::new(),
             now,
             more_to_read: true,
+            files_open: None,
             stop: None,
             exited: false,
             report: super::report::Report::default(),
@@ -117,6 +121,7 @@ impl ShipperCore {
                 self.by_path.insert(kept.path.clone(), id);
             }
             let busy = kept.phase == Phase::Following || kept.phase == Phase::Detached;
+            self.index.insert(&kept);
             let mut stream = Stream::new(kept, self.now);
             stream.loaded = true;
             self.streams.insert(id, stream);
@@ -124,6 +129,7 @@ impl ShipperCore {
                 self.active.insert(id);
             }
         }
+        self.journal.has_new = true;
         self.take_up_pins()?;
         if self.scans.first_start {
             // The agent's id must be durable before anything is said in its name.
@@ -195,7 +201,9 @@ impl ShipperCore {
                 self.journal.must_sync = false;
                 self.journal.failed = false;
                 self.journal.proven = true;
-                self.streams.values_mut().for_each(|s| s.durable = true);
+                if std::mem::take(&mut self.journal.has_new) {
+                    self.streams.values_mut().for_each(|s| s.durable = true);
+                }
                 true
             }
             Err(error) => {

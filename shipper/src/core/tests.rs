@@ -6,4 +6,5 @@ mod exactly_once;
 mod following;
 mod holding;
 mod limits;
+mod many;
 mod world;

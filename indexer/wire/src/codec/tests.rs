@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use super::{DecodeError, Limits, decode_answer, decode_request, encode_answer, encode_request};
+use super::{DecodeError, Limits, decode_answer, decode_request, encode_answer, encode_draft, encode_request};
 use crate::*;
 use bytes::Bytes;
 use parsers::{Dataset, EventTime, Family, Field, FieldId, Flags, Level, TimeNs, TimeSource, Value, ZoneSource};
@@ -112,6 +112,26 @@ fn request() -> impl Strategy<Value = Request> {
     })
 }
 
+fn draft(request: &Request) -> Draft {
+    let messages = request.messages.iter().map(|message| match message {
+        Message::Ranges(Ranges { stream, ranges }) => {
+            let ranges = ranges.iter().map(|range| {
+                let mut parses = Parses::default();
+                let mut range = range.clone();
+                if let Fate::Events(payload) = &mut range.fate {
+                    for event in payload.events.drain(..) {
+                        parses.push(&EventBody { fields: Vec::new(), ..event.clone() }, &event.fields);
+                    }
+                }
+                DraftedRange { range, parse: parses.into_bytes() }
+            });
+            Drafted::Ranges { stream: *stream, ranges: ranges.collect() }
+        }
+        other => Drafted::Message(other.clone()),
+    });
+    Draft { agent: request.agent, epoch: request.epoch, messages: messages.collect() }
+}
+
 fn verdict() -> impl Strategy<Value = Verdict> {
     let state = || {
         (any::<u64>(), any::<bool>()).prop_map(|(n, closed)| MarkState {
@@ -183,6 +203,13 @@ proptest! {
     #[test]
     fn a_request_is_read_back_as_it_was_sent(request in request()) {
         prop_assert_eq!(decode_request(&encode_request(&request), Limits::default()), Ok(request));
+    }
+
+    #[test]
+    fn a_draft_is_sent_and_handed_over_as_the_request_it_stands_for(request in request()) {
+        let draft = draft(&request);
+        prop_assert_eq!(encode_draft(&draft), encode_request(&request));
+        prop_assert_eq!(draft.into_request(), Ok(request));
     }
 
     #[test]

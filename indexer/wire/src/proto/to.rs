@@ -105,9 +105,10 @@ impl From<&w::EventsPayload> for proto::Payload {
     }
 }
 
-impl From<&w::EventBody> for proto::Event {
-    fn from(event: &w::EventBody) -> Self {
-        let mut out = proto::Event {
+impl proto::Event {
+    /// All of an event but its fields.
+    pub(super) fn facts_of(event: &w::EventBody) -> proto::Event {
+        proto::Event {
             offset: event.offset.0,
             size: event.size,
             len: (event.len != event.size).then_some(event.len),
@@ -119,7 +120,13 @@ impl From<&w::EventBody> for proto::Event {
             flags: event.flags.0,
             continues: event.continues.map(Into::into),
             ..proto::Event::default()
-        };
+        }
+    }
+}
+
+impl From<&w::EventBody> for proto::Event {
+    fn from(event: &w::EventBody) -> Self {
+        let mut out = proto::Event::facts_of(event);
         let mut kinds = Vec::with_capacity(event.fields.len());
         for field in &event.fields {
             let number = u32::from(field.id.0);

@@ -316,7 +316,9 @@ impl World {
         }
         for output in outputs {
             match output {
-                ShipperOutput::Send { ticket, request } => self.requests.push_back((ticket, request)),
+                ShipperOutput::Send { ticket, request } => {
+                    self.requests.push_back((ticket, request.into_request().unwrap()));
+                }
                 ShipperOutput::WakeAt(at) => self.wake = at,
                 ShipperOutput::Notice(notice) => self.notices.push(notice.text),
                 ShipperOutput::Exit(reason) => {
