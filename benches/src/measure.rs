@@ -1,10 +1,11 @@
 //! Measuring whole processes: what the machine itself can do ([`yardsticks`]), processor time of a child
-//! ([`process`]), and what a running server answers ([`server`]).
+//! ([`process`]), what a running server answers ([`server`]), and an indexer that only says yes ([`sink`]).
 //!
 //! A rim: it starts processes, reads the real clock and real files.
 
 pub mod process;
 pub mod server;
+pub mod sink;
 pub mod yardsticks;
 
 /// The value below which `percent` of the sorted values lie; 0 for none.

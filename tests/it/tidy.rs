@@ -22,7 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 /// Libraries whose types are seen in some places only: crate, paths they may appear under, reason.
 const SEEN_ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("tantivy", &["indexer/src/store/embedded"], "another store can take its place"),
-    ("axum", &["indexer/src/http", "indexer/src/serve"], "HTTP is an edge"),
+    ("axum", &["indexer/src/http", "indexer/src/serve", "benches/"], "HTTP is an edge"),
     ("reqwest", &["shipper/src/", "src/client.rs", "tests/", "benches/"], "HTTP is an edge"),
     ("notify", &["shipper/src/", "indexer/outside/src/"], "watches are a rim"),
 ];

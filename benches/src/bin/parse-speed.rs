@@ -3,12 +3,11 @@
 //! Every pair is measured in turn, several times, by the processor time of the thread; the best of each counts. So the
 //! ratios hold on a busy machine too, the absolute figures do not.
 #![allow(clippy::print_stdout, reason = "a command line program")]
-#![allow(clippy::disallowed_methods, reason = "a rim: it reads the kernel's clock of its thread")]
 
-use anyhow::Context as _;
 use benches::by_regex::ByRegex;
 use benches::corpus::{BLOCK_BYTES, Corpus, Product};
 use benches::dice::Dice;
+use benches::measure::yardsticks::thread_seconds;
 use clap::Parser as _;
 use parsers::own::Syntax;
 use parsers::redact::{Action, Class, Rule, Rules};
@@ -105,13 +104,6 @@ fn seconds_of(work: &mut dyn FnMut() -> anyhow::Result<()>) -> anyhow::Result<f6
             return Ok(seconds / f64::from(runs));
         }
     }
-}
-
-/// Processor time of this thread.
-fn thread_seconds() -> anyhow::Result<f64> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat").context("failed to read the thread's clock")?;
-    let nanos: u64 = text.split(' ').next().unwrap_or_default().parse().context("failed to read the thread's clock")?;
-    Ok(nanos as f64 / 1e9)
 }
 
 fn compress(bytes: &[u8]) -> anyhow::Result<usize> {

@@ -33,6 +33,16 @@ pub fn zstd_1(files: &[PathBuf]) -> anyhow::Result<(f64, f64)> {
     Ok((megabytes_per_second(read, seconds), read as f64 / written.max(1) as f64))
 }
 
+/// Processor seconds of this thread so far.
+///
+/// # Errors
+/// When /proc cannot be read.
+pub fn thread_seconds() -> anyhow::Result<f64> {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").context("failed to read the thread's clock")?;
+    let nanos: u64 = text.split(' ').next().unwrap_or_default().parse().context("failed to read the thread's clock")?;
+    Ok(nanos as f64 / 1e9)
+}
+
 #[derive(Default)]
 struct Counter(u64);
 
