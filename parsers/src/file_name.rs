@@ -23,9 +23,10 @@ pub fn plain_name(file_name: &str) -> String {
 
 /// Whether the name carries a date or an index, as rotated files do.
 pub fn is_dated(file_name: &str) -> bool {
-    let mut without_index = file_name.to_owned();
+    let unpacked = file_name.strip_suffix(".gz").unwrap_or(file_name);
+    let mut without_index = unpacked.to_owned();
     strip_last_index(&mut without_index);
-    find_date(file_name.as_bytes()).is_some() || without_index != file_name
+    find_date(file_name.as_bytes()).is_some() || without_index != unpacked
 }
 
 /// Takes a date out, with the separator before it and the index behind it.
@@ -118,7 +119,7 @@ mod tests {
         ] {
             assert_eq!(plain_name(name), plain, "{name}");
         }
-        assert!(is_dated("wso2carbon-11-25-2026.log") && is_dated("x.log.1"));
+        assert!(is_dated("wso2carbon-11-25-2026.log") && is_dated("x.log.1") && is_dated("x.log.1.gz"));
         assert!(!is_dated("wso2carbon.log") && !is_dated("http_access_.log"));
     }
 }

@@ -60,9 +60,9 @@ impl Default for ShipperConfig {
         ShipperConfig {
             folders: Vec::new(),
             include: names(&["*.log", "*.log.*", "*.out", "*.out.*", "*.txt"]),
-            // Compressed files are finished by content (a later step); locks and dumps are no logs, and
-            // Atomikos keeps its data in files called like logs.
-            exclude: names(&["*.gz", "*.zip", "*.bz2", "*.xz", "*.lck", "*.hprof", "*.tmp", "*.swp", "tmlog*"]),
+            // Of compressed files only `.gz` is read; locks and dumps are no logs, and Atomikos keeps its data
+            // in files called like logs.
+            exclude: names(&["*.zip", "*.bz2", "*.xz", "*.lck", "*.hprof", "*.tmp", "*.swp", "tmlog*"]),
             since: Duration::from_secs(7 * 86_400),
             host_id: String::new(),
             host_name: String::new(),

@@ -11,6 +11,8 @@ mod admit;
 mod answers;
 mod api;
 mod audit;
+mod claims;
+mod compare;
 mod concurrency;
 mod configure;
 mod cuts;
@@ -18,6 +20,7 @@ mod formats;
 mod hold;
 mod index;
 mod letters;
+mod orphans;
 mod reading;
 mod report;
 mod scan;
@@ -62,6 +65,9 @@ pub struct ShipperCore {
     /// Which stream a file holds now.
     by_file: HashMap<FileId, StreamId>,
     by_path: HashMap<PathBuf, StreamId>,
+    /// Files that have no stream yet.
+    unplaced: BTreeMap<FileId, compare::Unplaced>,
+    claiming: claims::Claiming,
     /// Streams that something may have to be done for.
     active: BTreeSet<StreamId>,
     /// Where the next round of reading begins.
@@ -126,7 +132,9 @@ impl ShipperCore {
         if self.exited {
             return;
         }
+        self.more_to_read = false;
         self.scan_due();
+        self.place_due();
         self.read_round();
         self.cut_due();
         self.commit_due();
@@ -207,6 +215,9 @@ impl ShipperCore {
         wake = wake.min(self.wake_of_audit()).min(self.wake_of_holding());
         if self.dead.size().0 > 0 {
             wake = wake.min(self.next_letters);
+        }
+        for file in self.unplaced.values() {
+            wake = wake.min(file.next);
         }
         for id in &self.active {
             if let Some(stream) = self.streams.get(id) {

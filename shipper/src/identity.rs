@@ -1,7 +1,9 @@
 //! What tells files and their generations apart: names, first bytes, ids.
 
 use crate::kept::Head;
+use crate::packed::is_packed;
 use outside::{File, FileId};
+use parsers::is_dated;
 use std::io;
 use std::path::Path;
 use wire::{AgentId, StreamId};
@@ -38,9 +40,10 @@ pub(crate) fn fits_pattern(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|c| *c == b'*')
 }
 
-/// Whether a file of that name is followed.
+/// Whether a file of that name is followed; a compressed one also when it would be unpacked.
 pub(crate) fn is_followed(name: &str, include: &[String], exclude: &[String]) -> bool {
-    fits_any(name, include) && !fits_any(name, exclude)
+    let unpacked = name.strip_suffix(".gz").unwrap_or(name);
+    (fits_any(name, include) || fits_any(unpacked, include)) && !fits_any(name, exclude) && !fits_any(unpacked, exclude)
 }
 
 /// Whether a name fits one of the patterns.
@@ -55,6 +58,11 @@ pub(crate) fn product_of(path: &Path) -> Option<String> {
     let rest = names.find(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()))?;
     let short = rest.split_once('-').map_or(rest, |(short, _)| short);
     short.bytes().all(|b| b.is_ascii_lowercase()).then(|| format!("wso2{short}"))
+}
+
+/// Whether a name is that of a rotated file: dated, with an index, or compressed.
+pub(crate) fn is_archive(name: &str) -> bool {
+    is_packed(name) || is_dated(name)
 }
 
 /// Reads the file's first bytes, up to `max`.
@@ -76,6 +84,11 @@ impl Head {
     pub(crate) fn of(first: &[u8]) -> Head {
         let part = &first[..first.len().min(Self::BYTES_MAX)];
         Head { len: part.len() as u32, hash: xxh3_64(part) }
+    }
+
+    /// Of the first few of them.
+    pub(crate) fn start_of(first: &[u8]) -> Head {
+        Head::of(&first[..first.len().min(Self::START_BYTES)])
     }
 
     /// Whether a file that begins with `first` begins as this one did.

@@ -50,6 +50,18 @@ pub(crate) struct Head {
 impl Head {
     /// Bytes it covers at most.
     pub(crate) const BYTES_MAX: usize = 1024;
+    /// Bytes that tell most files apart as soon as they hold them: what stands before a line's message is the same in
+    /// files that begin in the same millisecond.
+    pub(crate) const START_BYTES: usize = 128;
+}
+
+/// A compressed file as it was when it was unpacked from end to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packed {
+    /// Bytes of the file itself.
+    pub(crate) file_bytes: u64,
+    /// Bytes it unpacks to.
+    pub(crate) bytes: u64,
 }
 
 /// Anchors of a stream: the last 16 checkpoints and one every 4 MiB (protocol rule 8).
@@ -87,6 +99,13 @@ impl Anchors {
         self.thin_out();
     }
 
+    /// Takes in those that another keeps, up to `mark`.
+    pub(crate) fn merge(&mut self, others: &[Anchor], mark: Offset) {
+        let known = std::mem::take(&mut self.0);
+        let new = others.iter().filter(|o| o.at <= mark && !known.iter().any(|a| a.at == o.at)).copied();
+        *self = Anchors::from_list(new.chain(known.iter().copied()).collect());
+    }
+
     /// Drops what lies behind `mark`.
     pub(crate) fn forget_after(&mut self, mark: Offset) {
         self.0.retain(|a| a.at <= mark);
@@ -121,6 +140,14 @@ pub(crate) struct Kept {
     /// Which generation of this very file (device, inode, birth) it is.
     pub(crate) generation: u32,
     pub(crate) head: Head,
+    /// The same of the first bytes alone.
+    pub(crate) start: Head,
+    /// Its file is a compressed one.
+    pub(crate) packed: Option<Packed>,
+    /// Its file is a copy that ends here; what the first file held behind it is lost.
+    pub(crate) copy_ends: Option<u64>,
+    /// It lost its file, and nobody had looked at that for a while: how far it went is not known.
+    pub(crate) end_unknown: bool,
     pub(crate) predecessor: Option<StreamId>,
     pub(crate) base: Offset,
     /// Context at the base, as it was opened with.
@@ -130,7 +157,7 @@ pub(crate) struct Kept {
     pub(crate) context: Vec<u8>,
     pub(crate) anchors: Anchors,
     pub(crate) last_event: Option<LastEvent>,
-    /// Size when last looked at.
+    /// The largest size that its file is known to have had with the bytes of this generation in it.
     pub(crate) size_seen: u64,
     /// Time of its last change when last looked at.
     pub(crate) modified_ns: i64,

@@ -15,6 +15,7 @@ mod forward;
 pub mod fuzz;
 mod identity;
 mod kept;
+mod packed;
 mod rate;
 mod records;
 mod run;

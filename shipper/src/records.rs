@@ -3,7 +3,7 @@
 //! Protobuf: fields are only ever added, so that an older state folder always opens. A record kind that is not
 //! known is refused with the version of the slot file, not here.
 
-use crate::kept::{Anchors, Head, Kept, LastEvent, Loss, MarkStep, Phase};
+use crate::kept::{Anchors, Head, Kept, LastEvent, Loss, MarkStep, Packed, Phase};
 use outside::FileId;
 use parsers::{Formats, Input, InputAt, Offset, TimeNs, Zone, ZoneSource};
 use prost::Message;
@@ -22,6 +22,8 @@ pub(crate) struct Agent {
     pub(crate) incarnation: u64,
     /// Wall clock when last written.
     pub(crate) seen_ns: i64,
+    /// It was made on a first start, and the indexer is not asked yet for all files that were there (protocol rule 6).
+    pub(crate) claims_due: bool,
 }
 
 /// One change of the state.
@@ -75,6 +77,8 @@ struct AgentRecord {
     incarnation: u64,
     #[prost(sint64, tag = "6")]
     seen_ns: i64,
+    #[prost(bool, tag = "7")]
+    claims_due: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -211,6 +215,18 @@ struct StreamRecord {
     inputs: Vec<InputRecord>,
     #[prost(message, repeated, tag = "21")]
     losses: Vec<LossRecord>,
+    #[prost(uint32, tag = "30")]
+    start_len: u32,
+    #[prost(fixed64, tag = "31")]
+    start_hash: u64,
+    #[prost(uint64, optional, tag = "32")]
+    packed_file_bytes: Option<u64>,
+    #[prost(uint64, tag = "33")]
+    packed_bytes: u64,
+    #[prost(uint64, optional, tag = "34")]
+    copy_ends: Option<u64>,
+    #[prost(bool, tag = "35")]
+    end_unknown: bool,
 }
 
 fn number_of(bytes: &[u8]) -> u128 {
@@ -226,6 +242,7 @@ impl From<&Agent> for AgentRecord {
             folder_number: a.folder_number.to_le_bytes().to_vec(),
             incarnation: a.incarnation,
             seen_ns: a.seen_ns,
+            claims_due: a.claims_due,
         }
     }
 }
@@ -239,6 +256,7 @@ impl From<AgentRecord> for Agent {
             folder_number: number_of(&r.folder_number),
             incarnation: r.incarnation,
             seen_ns: r.seen_ns,
+            claims_due: r.claims_due,
         }
     }
 }
@@ -379,6 +397,12 @@ impl From<&Kept> for StreamRecord {
             cuts: k.cuts.iter().map(|c| c.0).collect(),
             inputs: k.inputs.iter().map(|i| input_record(k.id, i)).collect(),
             losses: k.losses.iter().map(|l| loss_record(k.id, l)).collect(),
+            start_len: k.start.len,
+            start_hash: k.start.hash,
+            packed_file_bytes: k.packed.map(|p| p.file_bytes),
+            packed_bytes: k.packed.map_or(0, |p| p.bytes),
+            copy_ends: k.copy_ends,
+            end_unknown: k.end_unknown,
         }
     }
 }
@@ -395,6 +419,10 @@ impl From<StreamRecord> for Kept {
             born_ns: r.born_ns,
             generation: r.generation,
             head: Head { len: r.head_len, hash: r.head_hash },
+            start: Head { len: r.start_len, hash: r.start_hash },
+            packed: r.packed_file_bytes.map(|file_bytes| Packed { file_bytes, bytes: r.packed_bytes }),
+            copy_ends: r.copy_ends,
+            end_unknown: r.end_unknown,
             predecessor: r.predecessor.map(StreamId),
             base: Offset(r.base),
             base_context: r.base_context,

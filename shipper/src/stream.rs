@@ -34,6 +34,22 @@ pub(crate) enum Naming {
     Nameless,
 }
 
+/// How a stream lost its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// It has no name any more, and nobody held it.
+    Vanished,
+    /// It was truncated, or holds other bytes.
+    Rewritten,
+}
+
+/// A stream without a file waits for one that holds its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Orphan {
+    pub(crate) since: Duration,
+    pub(crate) how: Lost,
+}
+
 /// A stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -56,6 +72,8 @@ pub(crate) struct Stream {
     pub(crate) modified_ns: i64,
     /// When size or time of the file was last seen to change.
     pub(crate) grew_at: Duration,
+    /// When the file was last found to hold this generation, by this process.
+    pub(crate) looked_at: Option<Duration>,
     /// Since when there are bytes that are not settled.
     pub(crate) behind_since: Option<Duration>,
     pub(crate) retry_at: Duration,
@@ -76,6 +94,7 @@ pub(crate) struct Stream {
     /// The head must be compared before the next read.
     pub(crate) suspect: bool,
     pub(crate) missing_since: Option<Duration>,
+    pub(crate) orphan: Option<Orphan>,
     /// The context at the mark could not be read and counted as empty.
     pub(crate) context_lost: bool,
     pub(crate) last_event: Option<LastEvent>,
@@ -100,9 +119,10 @@ impl Stream {
             in_flight: None,
             busy: None,
             naming: Naming::Unknown,
-            size: kept.size_seen.max(kept.mark.0),
+            size: kept.copy_ends.unwrap_or_else(|| kept.size_seen.max(kept.mark.0)),
             modified_ns: kept.modified_ns,
             grew_at: now,
+            looked_at: None,
             behind_since: None,
             retry_at: Duration::ZERO,
             bucket: Bucket::default(),
@@ -115,6 +135,7 @@ impl Stream {
             repeatable: false,
             suspect: false,
             missing_since: None,
+            orphan: None,
             context_lost: false,
             last_event: kept.last_event,
             doubt: None,
@@ -126,7 +147,12 @@ impl Stream {
 
     /// Whether bytes can still be read for it.
     pub(crate) fn has_file(&self) -> bool {
-        matches!(self.kept.phase, Phase::Following | Phase::Ended)
+        matches!(self.kept.phase, Phase::Following | Phase::Ended) && self.orphan.is_none()
+    }
+
+    /// Bytes were seen that are not settled.
+    pub(crate) fn behind_seen(&self) -> bool {
+        self.kept.size_seen > self.kept.mark.0
     }
 
     /// Closes the file.
@@ -151,6 +177,15 @@ impl Stream {
     /// Facts of the file by the handle that is held; `None` when none is.
     pub(crate) fn held_metadata(&self) -> Option<io::Result<Metadata>> {
         self.held_file().map(File::metadata)
+    }
+
+    /// The file was found to be so long by its handle.
+    pub(crate) fn grown_to(&mut self, size: u64, now: Duration) {
+        if size > self.size {
+            self.size = size;
+            self.grew_at = now;
+            self.behind_since.get_or_insert(now);
+        }
     }
 
     /// Up to where the file was read; the mark when it is not open.

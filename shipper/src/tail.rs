@@ -7,7 +7,8 @@
 use crate::batch::Closed;
 use crate::identity::read_first;
 use crate::kept::{Head, Kept};
-use outside::{File, Files, Metadata, OpenMode, Safeguard};
+use crate::packed::open_log;
+use outside::{File, Files, Metadata, Safeguard};
 use parsers::{Context, FileFacts, Offset, Parser};
 use std::io;
 use std::path::Path;
@@ -77,7 +78,7 @@ impl Tail {
     /// # Errors
     /// What the file system said; never a reason to take the file for gone.
     pub(crate) fn open(files: &dyn Files, path: &Path, kept: &Kept, context: Context) -> io::Result<Opened> {
-        Tail::on(files.open(path, OpenMode::Read)?, kept, context)
+        Tail::on(open_log(files, path, kept.packed)?, kept, context)
     }
 
     /// As [`Tail::open`], on a file that is open already.

@@ -167,10 +167,10 @@ pub(crate) const ALL: &[OptionSpec] = &[
         "ship",
         "exclude",
         Kind::Texts,
-        "File names left alone although `include` names them. The default leaves out compressed archives, locks, \
+        "File names left alone although `include` names them. The default leaves out archives that are not read (`.gz` is), locks, \
          heap dumps and the data files of Atomikos, which are called like logs.",
     )
-    .unset("`*.gz`, `*.zip`, `*.bz2`, `*.xz`, `*.lck`, `*.hprof`, `*.tmp`, `*.swp`, `tmlog*`"),
+    .unset("`*.zip`, `*.bz2`, `*.xz`, `*.lck`, `*.hprof`, `*.tmp`, `*.swp`, `tmlog*`"),
     option(
         "ship",
         "memory",

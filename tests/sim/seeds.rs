@@ -3,7 +3,7 @@
 use tests::{Counts, Options, run};
 
 /// Seeds that failed once. They stay.
-const KEPT: &[u64] = &[2596, 3204, 3272, 5490, 8161];
+const KEPT: &[u64] = &[182, 2596, 3204, 3272, 5490, 8161];
 const RUNS: u64 = 10_000;
 /// Threads: as many as the machines this is built on have processors.
 const THREADS: u64 = 2;

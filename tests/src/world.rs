@@ -403,7 +403,7 @@ fn stream_of(message: &Message) -> Option<StreamId> {
         Message::Provisional(provisional) => Some(provisional.stream),
         Message::Replay(replay) => Some(replay.stream),
         Message::Gone(stream) => Some(*stream),
-        Message::Hello(_) | Message::Ledger(_) | Message::Prove(_) => None,
+        Message::Hello(_) | Message::Ledger(_) | Message::Prove(_) | Message::Claim(_) => None,
     }
 }
 

@@ -108,7 +108,7 @@ impl Marks {
                 self.starts += 1;
                 let epoch = Epoch { incarnation: 1, number: self.starts };
                 let request_bytes_max = REQUEST_BYTES_MAX as u64;
-                Verdict::Hello(HelloAnswer { epoch, oldest_ns: None, request_bytes_max })
+                Verdict::Hello(HelloAnswer { epoch, request_bytes_max, ..HelloAnswer::default() })
             }
             Message::Open(open) => {
                 let new = || MarkState { mark: open.base, context: open.context, ..MarkState::default() };
@@ -123,6 +123,7 @@ impl Marks {
             Message::Replay(replay) => Verdict::Replay { events: replay.payload.events.len() as u64 },
             Message::Ledger(_) => Verdict::Ledger(Vec::new()),
             Message::Prove(_) => Verdict::Proof(Vec::new()),
+            Message::Claim(_) => Verdict::Claim(Vec::new()),
         }
     }
 

@@ -22,6 +22,14 @@ pub enum Safeguard {
     ReplayByPartition,
     /// The bytes before the offset are compared before each read (protocol rule 9).
     AnchorChecked,
+    /// A file seen first is compared by content before it gets a stream (protocol rule 7).
+    ContentMatched,
+    /// Who opens a stream of another agent's fences that from it (protocol rule 6).
+    ClaimFences,
+    /// A request of an older start is refused (protocol rule 3).
+    EpochChecked,
+    /// At a new incarnation every stream is opened again (protocol rule 28).
+    IncarnationNoticed,
     /// A provisional event goes in the same swap in which the mark passes it (protocol rule 18).
     ProvisionalReplaced,
     /// Ranges older than the indexer keeps are left out, not sent (protocol rule 37).

@@ -10,7 +10,7 @@ mod disk;
 mod process;
 
 pub use clock::{SimClock, SimRng};
-pub use disk::{Fault, SYNC_FAILED, SimDisk, SimFolder};
+pub use disk::{Call, Fault, SYNC_FAILED, SimDisk, SimFolder};
 pub use process::{DEAD, SimFiles};
 
 #[cfg(test)]

@@ -122,6 +122,7 @@ fn weight(request: &Request) -> usize {
         Message::Provisional(provisional) => provisional.bytes.len() + EVENT,
         Message::Replay(replay) => replay.payload.bytes.len() + replay.payload.events.len() * EVENT,
         Message::Hello(_) | Message::Open(_) | Message::Gone(_) | Message::Ledger(_) | Message::Prove(_) => EVENT,
+        Message::Claim(claim) => EVENT * (1 + claim.files.len()),
     };
     fn fate(fate: &Fate) -> usize {
         match fate {

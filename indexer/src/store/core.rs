@@ -265,6 +265,7 @@ impl StoreCore {
             }
             Message::Open(open) => judge.open(&open),
             Message::Ranges(ranges) => judge.ranges(ranges),
+            Message::Claim(claim) => judge.claim(&claim),
             Message::Gone(stream) => judge.gone(stream),
             Message::Replay(replay) => judge.replay(replay),
             Message::Provisional(provisional) => {
@@ -507,7 +508,8 @@ fn request_bytes(request: &Request) -> u64 {
             .sum(),
         Message::Replay(replay) => payload(&replay.payload),
         Message::Provisional(provisional) => provisional.bytes.len(),
-        Message::Hello(_) | Message::Open(_) | Message::Gone(_) | Message::Ledger(_) | Message::Prove(_) => 0,
+        Message::Hello(_) | Message::Open(_) | Message::Gone(_) => 0,
+        Message::Ledger(_) | Message::Prove(_) | Message::Claim(_) => 0,
     });
     sizes.sum::<usize>() as u64
 }

@@ -17,9 +17,9 @@ pub use draft::{Draft, Drafted, DraftedRange, Parses};
 pub use ids::{AgentId, Anchor, Epoch, EventId, NotAnEventId, StreamId, head_hash};
 pub use ledger::{LedgerHash, LedgerSum};
 pub use message::{
-    Answer, Books, ContinuesFrom, Covered, EventBody, EventsPayload, Factors, Fate, FateKind, FateSpan, Hello,
-    HelloAnswer, LedgerRow, MarkState, Message, Open, OtherBytes, Provisional, Range, RangeProof, Ranges, Refusal,
-    Replay, Request, StreamRange, Verdict,
+    Answer, Books, Claim, Claimable, ContinuesFrom, Covered, EventBody, EventsPayload, Factors, Fate, FateKind,
+    FateSpan, Hello, HelloAnswer, LedgerRow, MarkState, Message, Open, OtherBytes, Provisional, Range, RangeProof,
+    Ranges, Refusal, Replay, Request, StreamRange, Verdict,
 };
 pub use parsers::Offset;
 

@@ -34,6 +34,28 @@ pub enum Message {
     Ledger(Vec<StreamId>),
     /// Asks for proof of ranges from the events themselves, which are read for it; own streams only.
     Prove(Vec<StreamRange>),
+    /// Asks which streams of this host files may be (protocol rule 6).
+    Claim(Claim),
+}
+
+/// What a shipper without state finds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claim {
+    /// The files; whose streams they are is asked.
+    pub files: Vec<Factors>,
+}
+
+/// A stream that a file of its folder and name may be. It is taken over by opening it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Claimable {
+    /// Its id.
+    pub stream: StreamId,
+    /// As it was opened.
+    pub factors: Factors,
+    /// Where it begins.
+    pub base: Offset,
+    /// Where it stands.
+    pub state: MarkState,
 }
 
 /// A part of a stream.
@@ -288,6 +310,8 @@ pub enum Verdict {
     Ledger(Vec<LedgerRow>),
     /// To `prove`: one for each range of a stream that is known.
     Proof(Vec<RangeProof>),
+    /// To `claim`: streams of this host, of the folders and names asked for.
+    Claim(Vec<Claimable>),
     /// Refused.
     Refused(Refusal),
 }
@@ -301,6 +325,8 @@ pub struct HelloAnswer {
     pub oldest_ns: Option<i64>,
     /// Largest request accepted, bytes after decompression.
     pub request_bytes_max: u64,
+    /// Streams of this host that other agents opened.
+    pub host_streams: u64,
 }
 
 /// A stream's mark with all that a shipper without state needs to go on.

@@ -23,7 +23,7 @@ pub(crate) struct Request {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Message {
-    #[prost(oneof = "MessageKind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "MessageKind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9")]
     pub(crate) kind: Option<MessageKind>,
 }
 
@@ -45,6 +45,15 @@ pub(crate) enum MessageKind {
     Ledger(Streams),
     #[prost(message, tag = "8")]
     Prove(StreamRanges),
+    #[prost(message, tag = "9")]
+    Claim(Claim),
+}
+
+/// Factors travel in the shape of an `open` without stream, base and context.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Claim {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) files: Vec<Open>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -268,7 +277,7 @@ pub(crate) struct Answer {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Verdict {
-    #[prost(oneof = "VerdictKind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15")]
+    #[prost(oneof = "VerdictKind", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16")]
     pub(crate) kind: Option<VerdictKind>,
 }
 
@@ -304,6 +313,22 @@ pub(crate) enum VerdictKind {
     Busy(Busy),
     #[prost(message, tag = "15")]
     Proof(Proof),
+    #[prost(message, tag = "16")]
+    Claim(Claimables),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Claimables {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) streams: Vec<Claimable>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Claimable {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) open: Option<Open>,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) state: Option<MarkState>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -338,6 +363,8 @@ pub(crate) struct HelloAnswer {
     pub(crate) oldest_ns: Option<i64>,
     #[prost(uint64, tag = "4")]
     pub(crate) request_bytes_max: u64,
+    #[prost(uint64, tag = "5")]
+    pub(crate) host_streams: u64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -28,7 +28,10 @@ const RANGES: Nesting = Nesting(&[(2, RANGE)]);
 const OPEN: Nesting = Nesting(&[(15, LEAF)]);
 const PROVISIONAL: Nesting = Nesting(&[(2, EVENT)]);
 const REPLAY: Nesting = Nesting(&[(2, PAYLOAD)]);
-const MESSAGE: Nesting = Nesting(&[(1, LEAF), (2, OPEN), (3, RANGES), (4, PROVISIONAL), (6, REPLAY), (7, LEAF)]);
+const PROVE: Nesting = Nesting(&[(1, LEAF)]);
+const CLAIM: Nesting = Nesting(&[(1, OPEN)]);
+const MESSAGE: Nesting =
+    Nesting(&[(1, LEAF), (2, OPEN), (3, RANGES), (4, PROVISIONAL), (6, REPLAY), (7, LEAF), (8, PROVE), (9, CLAIM)]);
 /// Where messages stand in a request.
 pub(crate) const REQUEST: Nesting = Nesting(&[(4, MESSAGE)]);
 
@@ -38,8 +41,19 @@ const BOOKS: Nesting = Nesting(&[(1, LEAF)]);
 const MARK_STATE: Nesting = Nesting(&[(3, LEAF), (4, LEAF), (6, BOOKS)]);
 const LEDGER_ROW: Nesting = Nesting(&[(4, LEAF), (5, LEAF), (6, LEAF), (7, LEAF)]);
 const LEDGER: Nesting = Nesting(&[(1, LEDGER_ROW)]);
-const VERDICT: Nesting =
-    Nesting(&[(2, MARK_STATE), (3, RANGES_ANSWER), (7, LEDGER), (10, MARK_STATE), (11, MARK_STATE)]);
+const RANGE_PROOF: Nesting = Nesting(&[(1, LEAF), (2, LEAF), (3, LEAF)]);
+const PROOF: Nesting = Nesting(&[(1, RANGE_PROOF)]);
+const CLAIMABLE: Nesting = Nesting(&[(1, OPEN), (2, MARK_STATE)]);
+const CLAIMABLES: Nesting = Nesting(&[(1, CLAIMABLE)]);
+const VERDICT: Nesting = Nesting(&[
+    (2, MARK_STATE),
+    (3, RANGES_ANSWER),
+    (7, LEDGER),
+    (10, MARK_STATE),
+    (11, MARK_STATE),
+    (15, PROOF),
+    (16, CLAIMABLES),
+]);
 /// Where messages stand in an answer.
 pub(crate) const ANSWER: Nesting = Nesting(&[(3, VERDICT)]);
 

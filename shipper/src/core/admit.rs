@@ -3,15 +3,16 @@
 use super::report::cure;
 use super::scan::{Found, group};
 use super::{Importance, ShipperCore};
-use crate::identity::{has_first_line, name_of, read_first, stream_id};
-use crate::kept::{Anchors, Head, Kept, Loss, Phase};
+use crate::identity::{has_first_line, is_archive, name_of, read_first, stream_id};
+use crate::kept::{Anchors, Head, Kept, Packed, Phase};
+use crate::packed::is_packed;
 use crate::records::Entry;
-use crate::stream::{Naming, Stream};
+use crate::stream::{Lost, Naming, Stream};
 use crate::tail::anchor_fits;
 use outside::{File, Metadata, OpenMode};
 use parsers::{Context, Offset, is_dated, plain_name};
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use wire::{Anchor, LedgerSum, OtherBytes, StreamId};
 
 /// What a new stream begins with besides its file.
@@ -22,12 +23,24 @@ struct Begin {
     repeated_until: Offset,
     first_path: Option<std::path::PathBuf>,
     backfill: bool,
+    packed: Option<Packed>,
+}
+
+/// What content says of the bytes before a new generation's first range.
+#[derive(Clone, Copy)]
+pub(super) enum After {
+    /// Nothing.
+    Nothing,
+    /// It holds this stream up to the anchor.
+    Anchor(StreamId, Anchor),
+    /// It may hold what this stream shipped; no anchor tells.
+    Perhaps(StreamId),
 }
 
 impl ShipperCore {
     /// Makes streams of files seen first, oldest first, so that each can name the one before it.
     pub(super) fn admit(&mut self, mut new: Vec<Found>) {
-        new.sort_by_key(|f| (f.facts.modified_ns, f.facts.born_ns, !is_dated(&name_of(&f.path)), f.path.clone()));
+        new.sort_by_key(|f| (f.facts.modified_ns, f.facts.born_ns, !is_archive(&name_of(&f.path)), f.path.clone()));
         // The newest of each group is live, whatever it is called; the others are older generations.
         let groups: Vec<_> = new.iter().map(|f| group(&f.path)).collect();
         let last: HashMap<_, _> = groups.iter().enumerate().map(|(index, group)| (group, index)).collect();
@@ -49,37 +62,91 @@ impl ShipperCore {
             return;
         }
         if facts.size == 0 {
+            self.unplaced.remove(&facts.id);
             self.wait(path, None);
             return;
         }
-        let older = !is_live || is_dated(&name_of(path)) && self.has_newer(path, facts);
-        if older && self.is_too_old(facts) {
+        if self.unplaced.contains_key(&facts.id) {
+            self.note_unplaced(path, facts, false);
+            return;
+        }
+        let name = name_of(path);
+        let older = !is_live || is_packed(&name) || is_dated(&name) && self.has_newer(path, facts);
+        let too_old = older && self.is_too_old(facts);
+        if too_old && (self.scans.left_out.contains(path) || !self.may_be_known(path)) {
             self.scans.left_out.insert(path.clone());
             return;
         }
         // What was rotated away since the first listing is no backlog, only late.
         let backfill = older && !self.scans.done_once;
-        let first = match self.first_bytes(path) {
-            Ok((_, first)) => first,
-            Err(error) => {
-                self.unreadable(path, &error);
-                return;
-            }
-        };
-        if self.journal.failed && !has_first_line(&first) {
+        self.note_unplaced(path, facts, backfill);
+        if too_old {
+            self.only_if_known(facts.id);
+        }
+        if !is_packed(&name) {
+            self.place(facts.id);
+        }
+    }
+
+    /// Whether it could be the file of a stream that lost its own.
+    fn may_be_known(&self, path: &Path) -> bool {
+        self.candidates(path).iter().filter_map(|id| self.streams.get(id)).any(|s| !s.has_file())
+    }
+
+    /// Begins the stream of a file that content matching found to be a generation of its own.
+    pub(super) fn begin_placed(
+        &mut self,
+        path: &Path,
+        facts: &Metadata,
+        first: &[u8],
+        packed: Option<Packed>,
+        after: After,
+        backfill: bool,
+    ) {
+        if self.journal.failed && !has_first_line(first) {
             // Its id could not be made again alike after a restart; wait for the line or the disk.
             self.wait(path, Some("the state files cannot be written".to_owned()));
             return;
         }
-        let predecessor = self.predecessor_of(path, facts);
         let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
         self.look_back(&folder);
         self.look_at_layouts_once(&folder);
-        let mut context = self.first_context(predecessor, &folder);
-        context.formats = self.formats_of(&folder, &plain_name(&name_of(path)), &context.formats);
-        self.zone_of_source(path, &mut context);
-        let begin = Begin { predecessor, context, base: None, repeated_until: Offset(0), first_path: None, backfill };
-        self.begin_stream(path, facts, &first, begin);
+        let mut begin = Begin {
+            predecessor: None,
+            context: Context::default(),
+            base: if let After::Anchor(_, anchor) = after { Some(anchor) } else { None },
+            repeated_until: Offset(0),
+            first_path: None,
+            backfill,
+            packed,
+        };
+        let known = match after {
+            After::Anchor(id, anchor) => self.streams.get(&id).map(|stream| (stream, anchor)),
+            After::Perhaps(id) => {
+                begin.repeated_until = self.streams.get(&id).map_or(Offset(0), |stream| stream.kept.mark);
+                None
+            }
+            After::Nothing => None,
+        };
+        match known {
+            Some((stream, anchor)) => {
+                let before = Context::decode(&stream.kept.context).unwrap_or_default();
+                begin.context = before.next_generation();
+                begin.context.head_seen = before.head_seen;
+                begin.predecessor = Some(stream.kept.id);
+                begin.first_path = Some(stream.kept.first_path.clone());
+                if anchor.at < stream.kept.mark {
+                    begin.repeated_until = stream.kept.mark;
+                }
+            }
+            None => {
+                begin.predecessor = self.predecessor_of(path, facts);
+                begin.context = self.first_context(begin.predecessor, &folder);
+            }
+        }
+        begin.context.formats = self.formats_of(&folder, &plain_name(&name_of(path)), &begin.context.formats);
+        self.zone_of_source(path, &mut begin.context);
+        self.begin_stream(path, facts, first, begin);
     }
 
     fn first_bytes(&self, path: &Path) -> std::io::Result<(Box<dyn File>, Vec<u8>)> {
@@ -88,7 +155,7 @@ impl ShipperCore {
         Ok((file, first))
     }
 
-    fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
+    pub(super) fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
         let cure = cure(&self.config.user, path, error);
         let reason = format!("failed to read `{}`: {error}{cure}", path.display());
         let known = path.parent().and_then(|f| self.folders.get(f)).and_then(|f| f.waiting.get(path));
@@ -108,25 +175,29 @@ impl ShipperCore {
         facts.modified_ns < oldest && (self.scans.first_start || facts.modified_ns < self.scans.seen_ns)
     }
 
+    fn of_group(&self, path: &Path) -> impl Iterator<Item = &Stream> {
+        let (folder, name) = group(path);
+        self.index.of_name(&folder, &name).iter().filter_map(|id| self.streams.get(id))
+    }
+
     fn has_newer(&self, path: &Path, facts: &Metadata) -> bool {
-        let group = group(path);
-        self.streams.values().any(|s| {
-            s.has_file()
-                && s.modified_ns > facts.modified_ns
-                && s.kept.name == group.1
-                && s.kept.path.parent() == Some(group.0.as_path())
-        })
+        let folder = path.parent();
+        self.of_group(path).any(|s| s.has_file() && s.modified_ns > facts.modified_ns && s.kept.path.parent() == folder)
     }
 
     /// The generation before: the newest stream of the same folder and name that is not newer than the file.
     fn predecessor_of(&self, path: &Path, facts: &Metadata) -> Option<StreamId> {
-        let group = group(path);
-        let candidates = self.index.of_name(&group.0, &group.1).iter().filter_map(|id| self.streams.get(id));
-        candidates
-            .filter(|s| s.kept.name == group.1 && s.kept.first_path.parent() == Some(group.0.as_path()))
-            .filter(|s| s.modified_ns <= facts.modified_ns)
-            .max_by_key(|s| (s.modified_ns, s.kept.born_ns, s.kept.generation, !is_dated(&name_of(&s.kept.path))))
+        let folder = path.parent();
+        self.of_group(path)
+            .filter(|s| s.kept.first_path.parent() == folder && s.modified_ns <= facts.modified_ns)
+            .max_by_key(|s| (s.modified_ns, s.kept.born_ns, s.kept.generation, !is_archive(&name_of(&s.kept.path))))
             .map(|s| s.kept.id)
+    }
+
+    /// Lets the stream be found by its group, and by its file.
+    pub(super) fn index_stream(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get(&id) else { return };
+        self.index.note(&stream.kept);
     }
 
     /// Context of a new generation: what the one before leaves (protocol rules 12 and 17).
@@ -147,9 +218,11 @@ impl ShipperCore {
         context
     }
 
-    fn generation_of(&self, facts: &Metadata) -> u32 {
-        let candidates = self.index.of_file(facts.id).iter().filter_map(|id| self.streams.get(id));
-        let same = candidates.filter(|s| s.kept.file == facts.id && s.kept.born_ns == facts.born_ns);
+    pub(super) fn generation_of(&self, facts: &Metadata) -> u32 {
+        let ids = self.index.of_file(facts.id).iter();
+        let same = ids
+            .filter_map(|id| self.streams.get(id))
+            .filter(|s| s.kept.file == facts.id && s.kept.born_ns == facts.born_ns);
         same.map(|s| s.kept.generation + 1).max().unwrap_or(0)
     }
 
@@ -170,6 +243,10 @@ impl ShipperCore {
             born_ns: facts.born_ns,
             generation,
             head: Head::of(first),
+            start: Head::start_of(first),
+            packed: begin.packed,
+            copy_ends: None,
+            end_unknown: false,
             predecessor: begin.predecessor,
             base,
             base_context: context.clone(),
@@ -195,46 +272,44 @@ impl ShipperCore {
         stream.behind_since = Some(self.now);
         stream.repeatable = has_first_line(first);
         stream.naming = Naming::Unknown;
-        self.index.insert(&stream.kept);
+        if self.config.until_idle && self.scans.done_once {
+            stream.target = Some(facts.size);
+        }
         self.journal.has_new = true;
         self.streams.insert(id, stream);
+        self.index_stream(id);
         self.by_file.insert(facts.id, id);
         self.by_path.insert(path.to_owned(), id);
         self.active.insert(id);
+        self.hold_soon();
     }
 
     /// The file of a stream holds other bytes now: the generation ended, and another one begins (protocol
-    /// rule 8). What was read of the old one and is still in memory is shipped; the rest is declared lost.
+    /// rule 8). What was read of the old one and is still in memory is shipped; the rest waits for a file that
+    /// holds it, see `orphans`.
     pub(super) fn rewritten(&mut self, id: StreamId, facts: &Metadata) {
         let Some(stream) = self.streams.get(&id) else { return };
-        let path = stream.kept.path.clone();
-        let Ok((file, first)) = self.first_bytes(&path) else { return };
-        match file.metadata() {
+        let (path, folder) = (stream.kept.path.clone(), stream.kept.path.parent().map(Path::to_owned));
+        let folder = folder.unwrap_or_else(|| PathBuf::from("."));
+        if stream.kept.packed.is_some() {
+            // Written anew: what it is now is found out from the start.
+            self.orphaned(id, Lost::Rewritten);
+            return;
+        }
+        let Ok((file, first)) = self.first_bytes(&path) else {
+            self.scans.want(&folder);
+            return;
+        };
+        let size = match file.metadata() {
             // Only the file itself may be judged, not what its name stands for by now.
-            Ok(now) if now.id == facts.id => {}
+            Ok(now) if now.id == facts.id => now.size,
             _ => {
-                self.scans.want(path.parent().unwrap_or(Path::new(".")));
+                self.scans.want(&folder);
                 return;
             }
-        }
-        let kept = &stream.kept;
-        let head_fits = kept.head.len > 0 && kept.head.fits(&first);
-        let size = file.metadata().map_or(0, |f| f.size);
-        let fitting = kept.anchors.list().iter().rev().filter(|a| head_fits && a.at.0 > 0 && a.at.0 <= size);
-        let base = fitting.copied().find(|a| anchor_fits(&*file, *a).unwrap_or(false));
-        let before = stream.tail.as_ref().map(|t| t.parser.context().clone());
-        let before = before.unwrap_or_else(|| Context::decode(&kept.context).unwrap_or_default());
-        let mut context = before.next_generation();
-        context.after_generation |= base.is_none() && stream.open_bytes() > 0;
-        context.head_seen = base.is_some() && before.head_seen;
-        let begin = Begin {
-            predecessor: Some(id),
-            context,
-            base,
-            repeated_until: if head_fits { stream.read_to() } else { Offset(0) },
-            first_path: Some(kept.first_path.clone()),
-            backfill: kept.backfill,
         };
+        let Ok(base) = base_of(&stream.kept, &*file, &first, size) else { return };
+        let begin = self.begin_after(id, base, &first);
         drop(file);
         let text = match base {
             Some(anchor) => {
@@ -243,35 +318,52 @@ impl ShipperCore {
             None => format!("`{}` was truncated or replaced in place: a new generation begins", path.display()),
         };
         self.notice(Importance::Warn, text);
-        self.detach(id);
-        self.by_file.remove(&facts.id);
-        self.by_path.remove(&path);
+        self.orphaned(id, Lost::Rewritten);
         if size == 0 {
             self.wait(&path, None);
-            self.scans.want(path.parent().unwrap_or(Path::new(".")));
             return;
         }
         let facts = Metadata { size, ..*facts };
-        self.begin_stream(&path, &facts, &first, begin);
+        if base.is_none() && self.begins_like_another(id, &path, &first) {
+            self.note_unplaced(&path, &facts, false);
+            return;
+        }
+        if let Some(begin) = begin {
+            self.begin_stream(&path, &facts, &first, begin);
+        }
     }
 
-    /// The stream's bytes are no longer in its file: what was read of them is shipped from memory.
-    fn detach(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
-        if let Some(tail) = &mut stream.tail {
-            tail.cut_off = true;
-        }
-        let read_to = stream.read_to();
-        let end = stream.kept.size_seen;
-        stream.kept.phase = Phase::Detached;
-        stream.naming = Naming::Nameless;
-        stream.target = None;
-        if end > read_to.0 {
-            let reason = "the file was truncated or rewritten before these bytes were read".to_owned();
-            self.declare(id, Loss { from: read_to, to: Some(Offset(end)), reason });
-        }
-        self.journal_stream(id);
-        self.journal.must_sync = true;
-        self.active.insert(id);
+    /// What the generation after this one begins with, in the same file.
+    fn begin_after(&self, id: StreamId, base: Option<Anchor>, first: &[u8]) -> Option<Begin> {
+        let stream = self.streams.get(&id)?;
+        let kept = &stream.kept;
+        let before = stream.tail.as_ref().map(|t| t.parser.context().clone());
+        let before = before.unwrap_or_else(|| Context::decode(&kept.context).unwrap_or_default());
+        let mut context = before.next_generation();
+        context.after_generation |= base.is_none() && stream.open_bytes() > 0;
+        context.head_seen = base.is_some() && before.head_seen;
+        let head_fits = kept.head.len > 0 && kept.head.fits(first);
+        Some(Begin {
+            predecessor: Some(id),
+            context,
+            base,
+            repeated_until: if head_fits { stream.read_to() } else { Offset(0) },
+            first_path: Some(kept.first_path.clone()),
+            backfill: kept.backfill,
+            packed: None,
+        })
     }
+}
+
+/// The largest kept anchor that still fits (protocol rule 8). An error is no answer: it is asked again later.
+fn base_of(kept: &Kept, file: &dyn File, first: &[u8], size: u64) -> std::io::Result<Option<Anchor>> {
+    if kept.head.len == 0 || !kept.head.fits(first) {
+        return Ok(None);
+    }
+    for anchor in kept.anchors.list().iter().rev().filter(|a| a.at.0 > 0 && a.at.0 <= size) {
+        if anchor_fits(file, *anchor)? {
+            return Ok(Some(*anchor));
+        }
+    }
+    Ok(None)
 }

@@ -7,9 +7,9 @@ use super::sending::{Part, Sent};
 use super::{ExitReason, Importance, SendError, ShipperCore, Ticket};
 use crate::batch::InFlight;
 use crate::kept::{Loss, MarkStep, Phase};
-use crate::records::Entry;
 use crate::status::Link;
 use crate::stream::{Naming, Opened, Stream};
+use outside::Safeguard;
 use parsers::{Offset, TimeNs};
 use std::time::Duration;
 use wire::{Answer, Covered, HelloAnswer, MarkState, Refusal, StreamId, Verdict};
@@ -82,6 +82,11 @@ impl ShipperCore {
                 (Part::Replay(id, offset), Verdict::Replay { .. }) => self.replayed(id, offset),
                 (Part::Audit, verdict @ (Verdict::Ledger(_) | Verdict::Proof(_))) => self.audit_answered(verdict),
                 (Part::Audit, _) => self.audit_failed(),
+                (Part::Claim, Verdict::Claim(known)) => self.claims_answered(&known),
+                (Part::Claim, Verdict::Refused(refusal)) => {
+                    self.claims_undone();
+                    self.refused(None, refusal);
+                }
                 (part, Verdict::Refused(refusal)) => self.refused(Some(part), refusal),
                 (part, _) => self.reopen(part.stream()),
             }
@@ -93,6 +98,7 @@ impl ShipperCore {
 
     fn welcomed(&mut self, hello: HelloAnswer, incarnation: u64) {
         self.link.epoch = Some(hello.epoch);
+        self.host_known(hello.host_streams);
         let moved = self.agent.incarnation != 0 && self.agent.incarnation != incarnation;
         self.link.incarnation = Some(incarnation);
         self.link.oldest = hello.oldest_ns.map(TimeNs);
@@ -105,8 +111,7 @@ impl ShipperCore {
         }
         if self.agent.incarnation != incarnation {
             self.agent.incarnation = incarnation;
-            let agent = crate::records::Agent { seen_ns: self.outside.clock.wall_ns(), ..self.agent.clone() };
-            self.journal(&Entry::Agent(agent));
+            self.journal_agent();
         }
     }
 
@@ -122,6 +127,9 @@ impl ShipperCore {
     }
 
     fn reopen_all(&mut self) {
+        if !Safeguard::IncarnationNoticed.holds() {
+            return;
+        }
         let all: Vec<StreamId> = self.streams.keys().copied().collect();
         for id in all {
             self.reopen(Some(id));
@@ -151,13 +159,16 @@ impl ShipperCore {
         stream.retry_at = Duration::ZERO;
         self.active.insert(id);
         if state.closed {
-            // It may have taken events before, with an answer that never came.
             if state.mark != stream.kept.mark {
-                stream.kept.move_mark(&stream.step_to(state));
+                // It may have taken events before, with an answer that never came.
+                let step = stream.step_to(state);
+                stream.go_back_to_mark();
+                stream.kept.move_mark(&step);
             }
             self.close(id);
             return;
         }
+        stream.kept.anchors.merge(&state.anchors, state.mark);
         let replayed = state.books.as_ref().is_some_and(|books| books.other.dead != stream.kept.other.dead);
         if state.mark != stream.kept.mark || state.context != stream.kept.context || replayed {
             self.go_to(id, state);
@@ -203,7 +214,7 @@ impl ShipperCore {
             self.reopen(Some(id));
             return;
         };
-        if in_flight.closes {
+        if in_flight.closes && mark == in_flight.from {
             self.close(id);
             return;
         }
@@ -368,10 +379,13 @@ impl ShipperCore {
         if sent.parts.iter().any(|part| matches!(part, Part::Audit)) {
             self.audit_failed();
         }
+        if sent.parts.iter().any(|part| matches!(part, Part::Claim)) {
+            self.claims_undone();
+        }
         for part in &sent.parts {
             let Some(stream) = part.stream().and_then(|id| self.streams.get_mut(&id)) else { continue };
             match part {
-                Part::Hello => {}
+                Part::Hello | Part::Claim => {}
                 Part::Open(_) if stream.opened == Opened::Asked => stream.opened = Opened::No,
                 Part::Open(_) => {}
                 Part::Ranges(_) => {

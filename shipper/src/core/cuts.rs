@@ -36,6 +36,7 @@ impl ShipperCore {
         }
         self.make_cuts(&cuts);
         self.end_generations();
+        self.settle_orphans();
         self.settle_detached();
     }
 
@@ -71,7 +72,8 @@ impl ShipperCore {
             return None;
         }
         if tail.cut_off {
-            return Some(Cut::Everything);
+            // A file that holds the stream may still be found; then it is read on there.
+            return stream.orphan.is_none().then_some(Cut::Everything);
         }
         if stream.target.is_some_and(|t| tail.read_to().0 >= t) {
             return Some(Cut::Everything);
@@ -140,6 +142,26 @@ impl ShipperCore {
         }
     }
 
+    /// As above, also of a file that is not being read.
+    fn is_read_to_its_end(&mut self, id: StreamId) -> bool {
+        let now = self.now;
+        let Some(stream) = self.streams.get_mut(&id) else { return false };
+        if stream.tail.is_some() {
+            return self.is_really_at_end(id);
+        }
+        match stream.held_metadata() {
+            None => true,
+            Some(facts) => {
+                // An error is no answer.
+                let size = facts.map_or(u64::MAX, |facts| facts.size);
+                if size < u64::MAX {
+                    stream.grown_to(size, now);
+                }
+                size <= stream.kept.mark.0
+            }
+        }
+    }
+
     /// Rotated files that are read to their end, unchanged and acknowledged have ended.
     fn end_generations(&mut self) {
         let close_after = self.config.timing.close_after;
@@ -151,16 +173,16 @@ impl ShipperCore {
             // Of what is missing nobody knows whether it was read to its end.
             .filter(|s| s.missing_since.is_none())
             .filter(|s| matches!(s.naming, Naming::Rotated | Naming::Nameless))
-            .filter(|s| s.is_done() && s.busy.is_none() && s.kept.mark.0 >= s.size)
+            .filter(|s| s.is_done() && s.busy.is_none() && s.kept.mark.0 >= s.size && s.orphan.is_none())
             .filter(|s| self.now.saturating_sub(s.grew_at) >= close_after)
             .map(|s| s.kept.id)
             .collect();
         for id in ended {
-            let at_end = self.streams.get(&id).is_some_and(|s| s.tail.is_none()) || self.is_really_at_end(id);
-            if at_end {
-                self.declare_what_was_not_copied(id);
+            if !self.is_read_to_its_end(id) || self.copy_ended(id) {
+                continue;
             }
-            let Some(stream) = self.streams.get_mut(&id).filter(|_| at_end) else { continue };
+            self.declare_what_was_not_copied(id);
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
             let nameless = stream.naming == Naming::Nameless;
             stream.kept.phase = if nameless { Phase::Detached } else { Phase::Ended };
             stream.let_go();
@@ -177,13 +199,16 @@ impl ShipperCore {
         let unread = self.folders.values().any(|f| f.error.is_some() || f.waiting.values().any(Option::is_some));
         self.scans.done_once
             && !unread
+            && self.unplaced.values().all(|f| f.is_twin)
             && self.dead.streams_to_replay().is_empty()
             && self.streams.values().all(|s| match s.kept.phase {
                 Phase::Gone | Phase::Ended if !self.active.contains(&s.kept.id) => true,
-                Phase::Detached => s.opened == Opened::Yes && s.is_settled() && s.open_bytes() == 0,
+                Phase::Detached => {
+                    s.opened == Opened::Yes && s.is_settled() && s.open_bytes() == 0 && s.orphan.is_none()
+                }
                 _ => {
                     let all_taken = s.target.is_none_or(|t| s.kept.mark.0 >= t) && s.is_settled();
-                    s.opened == Opened::Yes && all_taken && s.missing_since.is_none()
+                    s.opened == Opened::Yes && all_taken && s.missing_since.is_none() && s.orphan.is_none()
                 }
             })
     }

@@ -8,9 +8,10 @@
 
 use super::spilling::{Spilled, is_spill};
 use super::{Importance, ShipperCore};
-use crate::kept::{Loss, Phase};
+use crate::kept::{Loss, Packed, Phase};
+use crate::packed::open_log;
 use crate::stream::{Naming, Stream};
-use outside::{OpenMode, Safeguard, Space};
+use outside::{Metadata, Safeguard, Space};
 use parsers::Offset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -75,9 +76,10 @@ impl ShipperCore {
             let id = u64::from_str_radix(&name.to_string_lossy(), 16).ok().map(StreamId);
             let stream = id.and_then(|id| self.streams.get_mut(&id)).filter(|s| s.kept.phase == Phase::Following);
             let path = folder.join(&name);
-            let file = stream.is_some().then(|| self.outside.files.open(&path, OpenMode::Read)).transpose()?;
+            let packed = stream.as_ref().map(|s| s.kept.packed);
+            let file = packed.map(|packed| open_log(&*self.outside.files, &path, packed)).transpose()?;
             match (stream, file) {
-                (Some(stream), Some(file)) if file.metadata()?.id == stream.kept.file => {
+                (Some(stream), Some(file)) if file.metadata().is_ok_and(|facts| facts.id == stream.kept.file) => {
                     stream.held = Some(file);
                     self.holding.pinned.insert(stream.kept.id);
                     self.active.insert(stream.kept.id);
@@ -103,6 +105,11 @@ impl ShipperCore {
         self.keep_within_bounds();
     }
 
+    /// A file came, or lost its name to another: what is owed of it is held before its next name goes too.
+    pub(super) fn hold_soon(&mut self) {
+        self.holding.next = self.now;
+    }
+
     /// When holding needs a step: never while nothing is owed.
     pub(super) fn wake_of_holding(&self) -> Duration {
         let owed = self.holding.bytes > 0
@@ -115,14 +122,14 @@ impl ShipperCore {
     fn open_what_is_owed(&mut self) {
         let open = self.streams.values().filter(|s| s.is_held_open()).count();
         let owed = self.active.iter().filter_map(|id| self.streams.get(id));
-        let owed: Vec<(StreamId, PathBuf)> = owed
+        let owed: Vec<(StreamId, PathBuf, Option<Packed>)> = owed
             .filter(|s| is_owed(s) && !s.is_held_open() && s.naming != Naming::Nameless)
-            .map(|s| (s.kept.id, s.kept.path.clone()))
+            .map(|s| (s.kept.id, s.kept.path.clone(), s.kept.packed))
             .take(HANDLES_MAX.min(self.config.limits.files_open_max).saturating_sub(open))
             .collect();
-        for (id, path) in owed {
+        for (id, path, packed) in owed {
             // What cannot be opened now is told when it is read.
-            let Ok(file) = self.outside.files.open(&path, OpenMode::Read) else { continue };
+            let Ok(file) = open_log(&*self.outside.files, &path, packed) else { continue };
             let Some(stream) = self.streams.get_mut(&id) else { continue };
             if file.metadata().is_ok_and(|facts| facts.id == stream.kept.file) {
                 stream.held = Some(file);
@@ -168,6 +175,15 @@ impl ShipperCore {
         Ok(())
     }
 
+    /// The stream goes on in another file: what was pinned or copied is not needed any more.
+    pub(super) fn drop_pin(&mut self, id: StreamId) {
+        self.drop_spill(id);
+        if self.holding.pinned.remove(&id) {
+            // One that stays behind is found, and removed, at the next start.
+            let _removed = self.outside.files.remove_file(&pin_of(&self.state_folder, id));
+        }
+    }
+
     /// Pins of streams that owe nothing any more.
     pub(super) fn unpin(&mut self) {
         let pinned = std::mem::take(&mut self.holding.pinned);
@@ -211,7 +227,8 @@ impl ShipperCore {
         for stream in self.streams.values_mut() {
             let pins = u64::from(self.holding.pinned.contains(&stream.kept.id));
             let facts = stream.held_metadata().and_then(Result::ok);
-            let own = facts.filter(|facts| facts.links <= pins).map_or(0, |facts| facts.size);
+            let size = |facts: Metadata| stream.kept.packed.map_or(facts.size, |packed| packed.file_bytes);
+            let own = facts.filter(|facts| facts.links <= pins).map_or(0, size);
             stream.held_bytes = match self.holding.spilled.get(&stream.kept.id) {
                 Some(copy) if copy.is_all_there_is() => copy.bytes,
                 Some(copy) => own + copy.bytes,
@@ -222,7 +239,7 @@ impl ShipperCore {
     }
 
     fn keep_within_bounds(&mut self) {
-        if self.holding.bytes == 0 {
+        if self.holding.bytes == 0 || !self.scans.done_once {
             return;
         }
         let limits = self.config.limits;
@@ -239,13 +256,16 @@ impl ShipperCore {
             let part = space.map_or(u64::MAX, |s| s.total / 100 * limits.held_percent_max);
             let least = space.map_or(0, |s| s.total / 100 * limits.free_percent_min);
             let free = space.map_or(u64::MAX, |s| s.free).saturating_add(freed);
-            let reason = if bytes > limits.held_bytes_max.min(part) {
-                "given up: removed files that are not shipped may keep no more disk space than this"
-            } else if free < least {
-                "given up: the disk is almost full"
+            let (reason, waits) = if free < least {
+                ("given up: the disk is almost full", false)
+            } else if bytes > limits.held_bytes_max.min(part) {
+                ("given up: removed files that are not shipped may keep no more disk space than this", true)
             } else {
                 return;
             };
+            if waits && self.streams.get(&id).is_some_and(|s| self.is_compared(&s.kept.path)) {
+                continue; // a file that holds the same may be there
+            }
             // A handle beside a whole copy costs nothing.
             if let Some(handle) = self.let_handle_go(id) {
                 bytes = bytes.saturating_sub(handle);
@@ -263,7 +283,9 @@ impl ShipperCore {
         else {
             return false;
         };
-        let (from, to) = (stream.kept.mark, Offset(stream.size.max(stream.read_to().0)));
+        // After a restart nobody has looked at it yet, and no listing shows it: the open file knows how long it is.
+        let size = stream.held_metadata().and_then(Result::ok).map_or(0, |facts| facts.size);
+        let (from, to) = (stream.kept.mark, Offset(size.max(stream.size).max(stream.read_to().0)));
         if Safeguard::LossJournaled.holds() {
             if stream.kept.losses.is_empty() && from < to {
                 self.declare(id, Loss { from, to: Some(to), reason: reason.to_owned() });

@@ -1,18 +1,19 @@
 //! Which streams a new file may go on from, by name and by inode: looking at all of them for each new file would cost more
 //! than reading the files when there are 20,000.
 //!
-//! It may name too many, never too few: a stream whose file or folder is another one by now is still in it.
+//! It may name too many, never too few: a stream whose file or name is another one by now is still in it.
 
+use super::scan::group;
 use crate::kept::Kept;
 use outside::FileId;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use wire::StreamId;
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// By a hash of the folder they were first seen in and their plain name.
+    /// By a hash of the folder and the plain name that they ever had.
     by_name: HashMap<u64, Vec<StreamId>>,
     by_file: HashMap<FileId, Vec<StreamId>>,
 }
@@ -23,35 +24,40 @@ fn hash_of(folder: &Path, name: &str) -> u64 {
     hasher.finish()
 }
 
-fn hash_of_kept(kept: &Kept) -> Option<u64> {
-    Some(hash_of(kept.first_path.parent()?, &kept.name))
+fn add(ids: &mut Vec<StreamId>, id: StreamId) {
+    if !ids.contains(&id) {
+        ids.push(id);
+    }
 }
 
 impl Index {
-    pub(super) fn insert(&mut self, kept: &Kept) {
-        if let Some(hash) = hash_of_kept(kept) {
-            self.by_name.entry(hash).or_default().push(kept.id);
+    /// Takes in a stream, or the name and file that it has now.
+    pub(super) fn note(&mut self, kept: &Kept) {
+        for path in [&kept.first_path, &kept.path] {
+            let (folder, name) = group(path);
+            add(self.by_name.entry(hash_of(&folder, &name)).or_default(), kept.id);
         }
-        self.by_file.entry(kept.file).or_default().push(kept.id);
+        add(self.by_file.entry(kept.file).or_default(), kept.id);
     }
 
-    pub(super) fn remove(&mut self, kept: &Kept) {
-        if let Some(ids) = hash_of_kept(kept).and_then(|hash| self.by_name.get_mut(&hash)) {
-            ids.retain(|id| *id != kept.id);
+    /// Forgets streams.
+    pub(super) fn forget(&mut self, gone: &BTreeSet<StreamId>) {
+        if gone.is_empty() {
+            return;
         }
-        if let Some(ids) = self.by_file.get_mut(&kept.file) {
-            ids.retain(|id| *id != kept.id);
+        for ids in self.by_name.values_mut().chain(self.by_file.values_mut()) {
+            ids.retain(|id| !gone.contains(id));
         }
         self.by_name.retain(|_, ids| !ids.is_empty());
         self.by_file.retain(|_, ids| !ids.is_empty());
     }
 
-    /// Streams first seen in that folder under that plain name.
+    /// Streams that ever had that plain name in that folder.
     pub(super) fn of_name(&self, folder: &Path, name: &str) -> &[StreamId] {
         self.by_name.get(&hash_of(folder, name)).map_or(&[], Vec::as_slice)
     }
 
-    /// Streams whose file was that one when they began.
+    /// Streams that ever had that file.
     pub(super) fn of_file(&self, file: FileId) -> &[StreamId] {
         self.by_file.get(&file).map_or(&[], Vec::as_slice)
     }

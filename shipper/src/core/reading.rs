@@ -33,7 +33,6 @@ enum Turn {
 impl ShipperCore {
     /// Lets each stream that has unread bytes read once, in turn, until the step's budget is used up.
     pub(super) fn read_round(&mut self) {
-        self.more_to_read = false;
         self.files_open = None;
         let mut budget = self.config.limits.step_bytes_max;
         let mut memory: usize = self.active.iter().filter_map(|id| self.streams.get(id)).map(Stream::memory).sum();
@@ -94,7 +93,9 @@ impl ShipperCore {
         let limits = &self.config.limits;
         let closed = stream.building.as_ref().map_or(0, Batch::bytes);
         let room = closed == 0 || closed + stream.open_bytes() + limits.read_bytes <= self.batch_bytes_max();
+        let copy_is_read = stream.kept.copy_ends.is_some_and(|end| stream.kept.mark.0 >= end);
         self.stop.is_none()
+            && !copy_is_read
             && stream.opened == Opened::Yes
             && stream.has_file()
             && self.now >= stream.retry_at
@@ -157,7 +158,11 @@ impl ShipperCore {
         let head = stream.kept.head;
         let Some(tail) = &mut stream.tail else { return Ok(Read::End) };
         if size < tail.read_to().0 {
-            return Ok(Read::Rewritten);
+            // A look at the name may be late, on network file systems; the open file knows.
+            stream.size = tail.metadata()?.size;
+            if stream.size < tail.read_to().0 {
+                return Ok(Read::Rewritten);
+            }
         }
         if stream.suspect {
             if !tail.head_fits(head)? {
@@ -183,14 +188,16 @@ impl ShipperCore {
     }
 
     fn read_well(&mut self, id: StreamId) {
+        let now = self.now;
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.failures = 0;
+        stream.looked_at = Some(now);
         if stream.doubt.is_none() {
             stream.error = None;
         }
         let read_to = stream.read_to().0;
         stream.size = stream.size.max(read_to);
-        stream.kept.size_seen = stream.kept.size_seen.max(read_to);
+        stream.kept.size_seen = stream.kept.size_seen.max(stream.size);
     }
 
     fn rewritten_now(&mut self, id: StreamId) {
@@ -397,6 +404,9 @@ impl ShipperCore {
         if stream.kept.head.len as usize >= Head::BYTES_MAX {
             return;
         }
+        if stream.kept.packed.is_some() {
+            return; // known whole since its survey
+        }
         let Some(Ok(first)) = stream.tail.as_ref().filter(|t| !t.cut_off).map(|t| t.first_bytes()) else { return };
         // Only what was read and compared counts.
         let read_to = usize::try_from(stream.read_to().0).unwrap_or(usize::MAX);
@@ -404,6 +414,7 @@ impl ShipperCore {
         if head.len > stream.kept.head.len && stream.kept.head.fits(&first) {
             stream.head_grew = head.len as usize == Head::BYTES_MAX;
             stream.kept.head = head;
+            stream.kept.start = Head::start_of(&first[..head.len as usize]);
             self.journal_stream(id);
         }
     }
@@ -425,7 +436,7 @@ impl ShipperCore {
             .active
             .iter()
             .filter_map(|id| self.streams.get(id))
-            .filter(|s| s.kept.phase == Phase::Detached && s.opened == Opened::Yes)
+            .filter(|s| s.kept.phase == Phase::Detached && s.opened == Opened::Yes && s.orphan.is_none())
             .filter(|s| s.tail.is_none() && s.building.is_none() && s.in_flight.is_none())
             .filter_map(|s| {
                 let first = s.kept.losses.iter().map(|l| l.from).min();

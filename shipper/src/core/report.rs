@@ -75,6 +75,10 @@ impl ShipperCore {
             let path = path.display().to_string();
             files.push(FileStatus { path, last_error: reason.clone(), ..FileStatus::default() });
         }
+        for file in self.unplaced.values().filter(|f| !f.is_twin) {
+            let (path, size, why) = (file.path.display().to_string(), file.facts.size, file.why.clone());
+            files.push(FileStatus { path, size, last_error: Some(why), behind_bytes: size, ..FileStatus::default() });
+        }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let folder_error = self.folders.values().find_map(|f| f.error.clone());
         Status {
@@ -105,10 +109,15 @@ impl ShipperCore {
             .map(|s| {
                 let wake = self.wake_of(s);
                 format!(
-                    "{} {:?} {:?} wake {wake:?} unread {} open {} building {} busy {:?} retry {:?}",
+                    "{} {:?} {:?} durable {} orphan {:?} naming {:?} suspect {} may read {} wake {wake:?} unread {} open {} building {} busy {:?} retry {:?}",
                     s.kept.path.display(),
                     s.kept.phase,
                     s.opened,
+                    s.durable,
+                    s.orphan,
+                    s.naming,
+                    s.suspect,
+                    self.may_read(s),
                     s.unread(),
                     s.open_bytes(),
                     s.building.is_some(),

@@ -1,12 +1,13 @@
 //! Finding files: listing of folders, and what became of the names that streams had.
 
 use super::{Importance, ShipperCore, ShipperOutput};
-use crate::identity::{fits_any, is_followed, name_of};
-use crate::kept::{Loss, Phase};
+use crate::identity::{fits_any, is_archive, is_followed, name_of};
+use crate::kept::{Kept, Loss, Phase};
+use crate::packed::is_packed;
 use crate::records::Entry;
-use crate::stream::Naming;
+use crate::stream::{Lost, Naming};
 use outside::{FileId, Kind, Metadata};
-use parsers::{Zone, is_dated, plain_name};
+use parsers::{Zone, plain_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,6 +65,11 @@ impl Scans {
         self.all = true;
     }
 
+    /// Nothing is to be listed right now.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.all && self.wanted.is_empty()
+    }
+
     pub(super) fn want(&mut self, folder: &Path) {
         self.wanted.insert(folder.to_owned());
     }
@@ -95,8 +101,8 @@ impl ShipperCore {
         let Some(folder) = path.parent().filter(|f| self.folders.contains_key(*f)).map(Path::to_owned) else { return };
         let known = self.by_path.get(&path).and_then(|id| self.streams.get(id));
         match known.map(|s| (s.kept.id, s.kept.file)) {
-            Some((_, file)) => match self.outside.files.metadata(&path) {
-                Ok(facts) if facts.id == file => self.seen(&path, facts),
+            Some((id, file)) => match self.outside.files.metadata(&path) {
+                Ok(facts) if facts.id == file && !self.is_other_file(id, &path, &facts) => self.seen(&path, facts),
                 _ => self.scans.want(&folder),
             },
             None => {
@@ -231,17 +237,18 @@ impl ShipperCore {
             self.by_file.get(&file).and_then(|id| self.streams.get(id)).map(|s| s.kept.path.clone())
         }) {
             match self.by_file.get(&facts.id).copied() {
-                Some(id) if !self.is_other_file(id, &facts) => {
+                Some(id) if !self.is_other_file(id, &path, &facts) => {
                     seen.insert(id);
                     self.seen(&path, facts);
                 }
                 Some(id) => {
-                    self.vanished(id);
+                    self.orphaned(id, Lost::Vanished);
                     new.push(Found { path, facts });
                 }
                 None => new.push(Found { path, facts }),
             }
         }
+        self.keep_unplaced(folder, |id| listing.found.iter().any(|f| f.facts.id == id));
         self.look_for_missing(folder, known, &seen, &listing);
         below
     }
@@ -296,23 +303,36 @@ impl ShipperCore {
     }
 
     /// Whether the file under a known identity is another one: the inode was given away again.
-    fn is_other_file(&self, id: StreamId, facts: &Metadata) -> bool {
+    fn is_other_file(&self, id: StreamId, path: &Path, facts: &Metadata) -> bool {
         let Some(stream) = self.streams.get(&id) else { return false };
         let born_differs = matches!((stream.kept.born_ns, facts.born_ns), (Some(a), Some(b)) if a != b);
+        // Where times of birth are coarse, or none: a log is not compressed without getting another inode.
+        let packing_differs = is_packed(&name_of(path)) != stream.kept.packed.is_some();
         // An inode cannot be given away while we hold the file.
-        born_differs && !stream.is_held_open()
+        (born_differs || packing_differs) && !stream.is_held_open()
     }
 
     /// A followed file under its present name.
     pub(super) fn seen(&mut self, path: &Path, facts: Metadata) {
         let now = self.now;
-        let Some(stream) = self.by_file.get(&facts.id).and_then(|id| self.streams.get_mut(id)) else { return };
+        let Some(stream) = self.by_file.get(&facts.id).and_then(|id| self.streams.get(id)) else { return };
+        let Some(facts) = own_facts(&stream.kept, facts) else {
+            // The compressed file was written anew.
+            let id = stream.kept.id;
+            self.orphaned(id, Lost::Rewritten);
+            return;
+        };
+        // A file with several names keeps the one it has.
+        let renamed = stream.kept.path != path
+            && !self.outside.files.metadata(&stream.kept.path).is_ok_and(|f| f.id == stream.kept.file);
         let id = stream.kept.id;
+        let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.missing_since = None;
-        if stream.kept.path != path {
+        if renamed {
             stream.kept.path = path.to_owned();
             stream.naming = Naming::Unknown;
             self.by_path.insert(path.to_owned(), id);
+            self.index_stream(id);
             self.journal_stream(id);
             self.active.insert(id);
         } else {
@@ -320,17 +340,23 @@ impl ShipperCore {
         }
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if facts.size == stream.size && facts.modified_ns == stream.modified_ns {
+            stream.looked_at = Some(now);
             return;
         }
-        // The head is compared again after a decrease of size or a step back of time (protocol rule 9).
-        stream.suspect |= facts.size < stream.size || facts.modified_ns < stream.modified_ns;
+        // The head is compared again after a decrease of size, a step back of time, or a change that did not
+        // make the file longer (protocol rule 9).
+        stream.suspect |= facts.size <= stream.size || facts.modified_ns < stream.modified_ns;
         if facts.size > stream.size && stream.behind_since.is_none() {
             stream.behind_since = Some(now);
+        }
+        if facts.size < stream.size && stream.kept.copy_ends.is_none() {
+            // So much the generation that ends here did have. A growth, though, may be another's that took its
+            // place: it counts once the bytes before it were read.
+            stream.kept.size_seen = stream.kept.size_seen.max(stream.size);
         }
         stream.size = facts.size;
         stream.modified_ns = facts.modified_ns;
         stream.grew_at = now;
-        stream.kept.size_seen = stream.kept.size_seen.max(facts.size);
         stream.kept.modified_ns = facts.modified_ns;
         if facts.size != stream.kept.mark.0 && stream.kept.phase == Phase::Ended {
             // A stale writer: what it adds is read all the same (protocol rule 10).
@@ -368,7 +394,10 @@ impl ShipperCore {
         let (now, close_after) = (self.now, self.config.timing.close_after);
         // Its inode may have been given to another file by now, such as its own archive.
         let file = self.streams.get(&id).map(|stream| stream.kept.file);
-        let found = file.and_then(|file| elsewhere.get(&file)).filter(|found| !self.is_other_file(id, &found.facts));
+        let found = file
+            .and_then(|file| elsewhere.get(&file))
+            .filter(|found| !self.is_other_file(id, &found.path, &found.facts));
+        let pinned = self.holding.is_pinned(id);
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if let Some(found) = found {
             stream.kept.path.clone_from(&found.path);
@@ -377,10 +406,12 @@ impl ShipperCore {
             self.journal_stream(id);
             return;
         }
+        let pins = u64::from(pinned);
         if let Some(facts) = stream.held_metadata() {
-            // Held open: nothing is lost, whatever it is called.
+            // Held open: nothing is lost, whatever it is called. No listing tells how long it is.
+            stream.grown_to(facts.as_ref().map_or(0, |facts| facts.size), now);
             stream.naming = match facts {
-                Ok(facts) if facts.links == 0 => Naming::Nameless,
+                Ok(facts) if facts.links <= pins => Naming::Nameless,
                 _ => Naming::Rotated,
             };
             self.active.insert(id);
@@ -388,7 +419,7 @@ impl ShipperCore {
         }
         let since = *stream.missing_since.get_or_insert(now);
         if now >= since + close_after {
-            self.vanished(id);
+            self.orphaned(id, Lost::Vanished);
         } else {
             // A rename between listing and looking hides a file for a moment: look once more.
             self.scans.next = self.scans.next.min(since + close_after);
@@ -441,7 +472,7 @@ impl ShipperCore {
         let mut newest: HashMap<Group, (i64, Option<i64>, bool, StreamId)> = HashMap::new();
         for stream in self.streams.values().filter(|s| s.has_file()) {
             let rank =
-                (stream.modified_ns, stream.kept.born_ns, !is_dated(&name_of(&stream.kept.path)), stream.kept.id);
+                (stream.modified_ns, stream.kept.born_ns, !is_archive(&name_of(&stream.kept.path)), stream.kept.id);
             let best = newest.entry(group_of(&stream.kept.path, &stream.kept.name)).or_insert(rank);
             *best = rank.max(*best);
         }
@@ -453,15 +484,19 @@ impl ShipperCore {
             let is_newest = newest
                 .get(&group_of(&stream.kept.path, &stream.kept.name))
                 .is_none_or(|(.., id)| *id == stream.kept.id);
-            let dated = is_dated(&name_of(&stream.kept.path));
-            let own = stream.kept.path == stream.kept.first_path && (!dated || is_newest);
+            let dated = is_archive(&name_of(&stream.kept.path));
+            let packed = stream.kept.packed.is_some();
+            let own = stream.kept.path == stream.kept.first_path && (!dated || is_newest) && !packed;
             let naming = if own { Naming::Own } else { Naming::Rotated };
             if stream.naming != naming {
                 stream.naming = naming;
                 rotated.push(stream.kept.id);
             }
         }
-        self.active.extend(rotated);
+        if !rotated.is_empty() {
+            self.active.extend(rotated);
+            self.hold_soon();
+        }
     }
 
     /// Finished streams are remembered for the longest retention (protocol rule 28).
@@ -469,11 +504,10 @@ impl ShipperCore {
         let remember = i64::try_from(self.config.timing.remember.as_nanos()).unwrap_or(i64::MAX);
         let oldest = self.outside.clock.wall_ns().saturating_sub(remember);
         let gone = self.streams.values().filter(|s| s.kept.phase == Phase::Gone && s.kept.modified_ns < oldest);
-        let old: Vec<StreamId> = gone.map(|s| s.kept.id).collect();
+        let old: BTreeSet<StreamId> = gone.map(|s| s.kept.id).collect();
+        self.index.forget(&old);
         for id in old {
-            if let Some(stream) = self.streams.remove(&id) {
-                self.index.remove(&stream.kept);
-            }
+            self.streams.remove(&id);
             self.active.remove(&id);
             self.journal(&Entry::Forget(id));
         }
@@ -497,6 +531,14 @@ impl ShipperCore {
     }
 }
 
+/// Facts of a stream's file, in the offsets of the stream; `None` when a compressed one was written anew.
+fn own_facts(kept: &Kept, facts: Metadata) -> Option<Metadata> {
+    match kept.packed {
+        None => Some(facts),
+        Some(packed) => (facts.size == packed.file_bytes).then_some(Metadata { size: packed.bytes, ..facts }),
+    }
+}
+
 /// Each file once: under the name its stream has, else under the one that looks live.
 fn one_name_each(found: &[Found], known: impl Fn(FileId) -> Option<PathBuf>) -> Vec<(PathBuf, Metadata)> {
     let mut by_file: BTreeMap<FileId, (PathBuf, Metadata)> = BTreeMap::new();
@@ -505,7 +547,7 @@ fn one_name_each(found: &[Found], known: impl Fn(FileId) -> Option<PathBuf>) -> 
             None => true,
             Some((name, _)) => match known(file.facts.id) {
                 Some(path) => file.path == path,
-                None => is_dated(&name_of(name)) && !is_dated(&name_of(&file.path)),
+                None => is_archive(&name_of(name)) && !is_archive(&name_of(&file.path)),
             },
         };
         if better {

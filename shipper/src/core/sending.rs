@@ -30,12 +30,14 @@ pub(super) enum Part {
     Gone(StreamId),
     Replay(StreamId, Offset),
     Audit,
+    /// Asks what files may be.
+    Claim,
 }
 
 impl Part {
     pub(super) fn stream(self) -> Option<StreamId> {
         match self {
-            Part::Hello | Part::Audit => None,
+            Part::Hello | Part::Audit | Part::Claim => None,
             Part::Open(id) | Part::Ranges(id) | Part::Provisional(id, ..) | Part::Gone(id) | Part::Replay(id, _) => {
                 Some(id)
             }
@@ -235,6 +237,9 @@ impl ShipperCore {
     /// Gathers what streams have to say, to the size of one batch; each has its turn.
     fn load(&mut self, backfill: bool) -> Load {
         let mut load = Load::default();
+        if !backfill {
+            self.say_claims(&mut load);
+        }
         let most = self.batch_bytes_max();
         let behind_last = (Bound::Excluded(self.link.served), Bound::Unbounded);
         let ready: Vec<StreamId> = self
@@ -303,6 +308,7 @@ impl ShipperCore {
     /// Its file is gone, and all of it is acknowledged.
     fn is_gone(&self, stream: &Stream) -> bool {
         stream.kept.phase == Phase::Detached
+            && stream.orphan.is_none()
             && stream.naming == Naming::Nameless
             && stream.is_settled()
             && stream.open_bytes() == 0
@@ -417,6 +423,7 @@ impl ShipperCore {
             && stream.behind() == 0
             && !stream.suspect
             && !waits_for_end
+            && stream.orphan.is_none()
             && stream.kept.phase != Phase::Detached
     }
 
@@ -438,6 +445,10 @@ impl ShipperCore {
         let rated = self.may_read_at(stream);
         if rated > self.now && stream.unread() > 0 {
             wake = wake.min(rated);
+        }
+        if let Some(orphan) = stream.orphan {
+            let due = orphan.since + self.config.timing.close_after;
+            wake = wake.min(due.max(self.now + Duration::from_millis(100)));
         }
         if stream.opened == Opened::Yes {
             wake = wake.min(self.next_cut(stream).unwrap_or(Duration::MAX));

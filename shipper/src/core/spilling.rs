@@ -103,6 +103,9 @@ impl ShipperCore {
             .map(|s| s.kept.id)
             .collect();
         let mut left = most;
+        if !self.note_sizes(&owed) {
+            return;
+        }
         for id in owed {
             match self.copy(id, left) {
                 Ok(copied) => left = left.saturating_sub(copied),
@@ -119,6 +122,22 @@ impl ShipperCore {
                 return;
             }
         }
+    }
+
+    /// How long the files are must be known before a copy can take their place: death in the middle of copying leaves
+    /// the rest to nobody, and it is lost. `false` when it could not be written.
+    fn note_sizes(&mut self, owed: &[StreamId]) -> bool {
+        let mut grown = Vec::new();
+        for id in owed {
+            let Some(stream) = self.streams.get_mut(id) else { continue };
+            let size = stream.held_metadata().and_then(Result::ok).map_or(0, |facts| facts.size);
+            if size > stream.kept.size_seen {
+                stream.kept.size_seen = size;
+                grown.push(*id);
+            }
+        }
+        grown.iter().for_each(|id| self.journal_stream(*id));
+        grown.is_empty() || self.sync_state()
     }
 
     /// While the indexer takes nothing a restart may come before it does.
@@ -197,6 +216,13 @@ impl ShipperCore {
             self.read_from(id, spill);
         }
         Some(size)
+    }
+
+    /// Removes the copy of a stream.
+    pub(super) fn drop_spill(&mut self, id: StreamId) {
+        if self.holding.spilled.remove(&id).is_some() {
+            let _removed = self.outside.files.remove_file(&path_of(&self.state_folder, id));
+        }
     }
 
     /// Copies of what is settled, or given up.

@@ -1,13 +1,13 @@
 //! Opening the state folder, and writing to it.
 
-use super::{Importance, OpenError, ShipperCore, ShipperOutside, hold, scan, sending::LinkState};
+use super::{Importance, OpenError, ShipperCore, ShipperOutside, claims, hold, scan, sending::LinkState};
 use crate::config::ShipperConfig;
 use crate::dead::{self, DeadLetters};
 use crate::identity::stream_id;
 use crate::kept::{Kept, Phase};
 use crate::records::{Agent, Entry};
 use crate::slots::Slots;
-use crate::stream::Stream;
+use crate::stream::{Lost, Orphan, Stream};
 use outside::{Files, Metadata};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -69,7 +69,10 @@ impl ShipperCore {
             .map_err(failed("look at the dead letters in"))?;
         dead::sweep(&*outside.files, state);
         let mut core = ShipperCore {
-            agent: loaded.agent.clone().unwrap_or_else(|| new_agent(&outside, &config, identity)),
+            agent: loaded
+                .agent
+                .clone()
+                .unwrap_or_else(|| Agent { claims_due: true, ..new_agent(&outside, &config, identity) }),
             scans: scan::Scans::new(now),
             config,
             outside,
@@ -85,6 +88,8 @@ impl ShipperCore {
             index: super::index::Index::default(),
             by_file: HashMap::new(),
             by_path: HashMap::new(),
+            unplaced: BTreeMap::new(),
+            claiming: claims::Claiming::No,
             active: BTreeSet::new(),
             turn: StreamId(0),
             folders: BTreeMap::new(),
@@ -113,20 +118,35 @@ impl ShipperCore {
 
     fn begin(&mut self, loaded: Loaded) -> io::Result<()> {
         self.scans.first_start = loaded.agent.is_none();
+        if self.agent.claims_due {
+            self.claiming = claims::Claiming::Unsure;
+        }
         self.scans.seen_ns = loaded.agent.map_or(0, |a| a.seen_ns);
-        for (id, kept) in loaded.streams {
-            let owner = matches!(kept.phase, Phase::Following | Phase::Ended);
-            if owner {
-                self.by_file.insert(kept.file, id);
-                self.by_path.insert(kept.path.clone(), id);
-            }
+        // Where two streams claim the same file, an inode was given away again: the younger one has it.
+        let mut loaded_streams: Vec<(StreamId, Kept)> = loaded.streams.into_iter().collect();
+        loaded_streams.sort_by_key(|(id, kept)| (kept.born_ns, kept.generation, *id));
+        for (id, kept) in loaded_streams {
             let busy = kept.phase == Phase::Following || kept.phase == Phase::Detached;
-            self.index.insert(&kept);
             let mut stream = Stream::new(kept, self.now);
             stream.loaded = true;
+            let (file, path) = (stream.kept.file, stream.kept.path.clone());
+            let owner = stream.has_file();
+            // What no file held when it was stopped may have come since.
+            let open_ended = stream.behind_seen() || stream.kept.end_unknown;
+            if stream.kept.phase == Phase::Detached && stream.kept.losses.is_empty() && open_ended {
+                stream.orphan = Some(Orphan { since: self.now, how: Lost::Rewritten });
+            }
             self.streams.insert(id, stream);
+            self.index_stream(id);
             if busy {
                 self.active.insert(id);
+            }
+            if owner {
+                if let Some(before) = self.by_file.insert(file, id) {
+                    self.orphaned(before, Lost::Vanished);
+                    self.by_file.insert(file, id);
+                }
+                self.by_path.insert(path, id);
             }
         }
         self.journal.has_new = true;
@@ -151,6 +171,12 @@ impl ShipperCore {
     pub(super) fn journal_first(&mut self, entry: &Entry) {
         self.journal(entry);
         self.journal.must_sync = true;
+    }
+
+    /// Journals what the folder knows of itself.
+    pub(super) fn journal_agent(&mut self) {
+        let agent = Agent { seen_ns: self.outside.clock.wall_ns(), ..self.agent.clone() };
+        self.journal(&Entry::Agent(agent));
     }
 
     /// Journals the stream as a whole.
@@ -262,6 +288,7 @@ fn new_agent(outside: &ShipperOutside, config: &ShipperConfig, folder: Metadata)
         folder_number: folder.id.number,
         incarnation: 0,
         seen_ns: 0,
+        claims_due: false,
     }
 }
 

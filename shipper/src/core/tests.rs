@@ -1,10 +1,14 @@
 //! Tests of the core against a simulated host.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod crash;
 mod delivery;
 mod exactly_once;
 mod following;
 mod holding;
+mod known_failures;
 mod limits;
 mod many;
+mod matching;
+mod rotation;
 mod world;

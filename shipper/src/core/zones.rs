@@ -62,6 +62,7 @@ impl ShipperCore {
             .into_iter()
             .filter(|n| crate::identity::is_followed(&n.to_string_lossy(), &self.config.include, &self.config.exclude));
         let mut files: Vec<(i64, PathBuf)> = followed
+            .filter(|name| !crate::packed::is_packed(&name.to_string_lossy()))
             .filter_map(|name| {
                 let path = folder.join(name);
                 Some((self.outside.files.metadata(&path).ok()?.modified_ns, path))

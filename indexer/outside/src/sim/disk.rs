@@ -27,6 +27,45 @@ pub enum Fault {
     SyncFailed,
     /// A read came back short.
     ShortRead,
+    /// A file could not be opened.
+    OpenRefused,
+    /// A read failed.
+    ReadRefused,
+    /// A look at a name told an older size.
+    LateSize,
+    /// A new file got the number of a removed one.
+    InodeReused,
+}
+
+/// A call of the file system, to tell deaths apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// Facts of a file or folder, or free space.
+    Look,
+    /// Names of a folder.
+    List,
+    /// Opening or making a file.
+    Open,
+    /// Reading.
+    Read,
+    /// Writing.
+    Write,
+    /// Truncating or growing.
+    SetLen,
+    /// Sync of a file.
+    Sync,
+    /// Sync of a folder.
+    SyncFolder,
+    /// Renaming.
+    Rename,
+    /// A second name.
+    Link,
+    /// Removing a file or folder.
+    Remove,
+    /// Making a folder.
+    MakeFolder,
+    /// Locking.
+    Lock,
 }
 
 /// Files of one folder, kept aside.
@@ -50,7 +89,18 @@ pub(super) struct Disk {
     pub(super) locks: BTreeSet<PathBuf>,
     fail_syncs: u32,
     short_reads: bool,
+    /// So many opens and reads of files fail, with this error of the system.
+    refuse_opens: (u32, i32),
+    refuse_reads: (u32, i32),
+    /// Times are kept in steps of so many nanoseconds.
+    time_step_ns: i64,
+    late_sizes: bool,
+    /// What a look at a name told last, by inode.
+    told: BTreeMap<u64, Metadata>,
+    symlinks: BTreeMap<PathBuf, PathBuf>,
     pub(super) faults: BTreeMap<Fault, u64>,
+    pub(super) deaths: BTreeMap<Call, u64>,
+    pub(super) device: u64,
     pub(super) clock: SimClock,
     pub(super) rng: SimRng,
 }
@@ -138,7 +188,15 @@ impl SimDisk {
             locks: BTreeSet::new(),
             fail_syncs: 0,
             short_reads: false,
+            refuse_opens: (0, 0),
+            refuse_reads: (0, 0),
+            time_step_ns: 1,
+            late_sizes: false,
+            told: BTreeMap::new(),
+            symlinks: BTreeMap::new(),
             faults: BTreeMap::new(),
+            deaths: BTreeMap::new(),
+            device: 1,
             clock,
             rng,
         })))
@@ -150,7 +208,12 @@ impl SimDisk {
 
     /// The view of a new process.
     pub fn process(&self) -> Arc<SimFiles> {
-        Arc::new(SimFiles::new(self.clone()))
+        Arc::new(SimFiles::new(self.clone(), false))
+    }
+
+    /// The view of one who only looks, whom refused opens and reads are not meant for.
+    pub fn bystander(&self) -> Arc<SimFiles> {
+        Arc::new(SimFiles::new(self.clone(), true))
     }
 
     /// Gives a removed file's inode number to the next new file.
@@ -166,6 +229,26 @@ impl SimDisk {
     /// No second name can be made from now on, as between file systems or to files of another user.
     pub fn refuse_links(&self) {
         self.lock().links_refused = true;
+    }
+
+    /// Lets the next `n` opens for reading fail with an error of the system (24 is EMFILE, 13 EACCES, 116 ESTALE).
+    pub fn refuse_opens(&self, n: u32, error: i32) {
+        self.lock().refuse_opens = (n, error);
+    }
+
+    /// Lets the next `n` reads fail with an error of the system (5 is EIO).
+    pub fn refuse_reads(&self, n: u32, error: i32) {
+        self.lock().refuse_reads = (n, error);
+    }
+
+    /// Keeps times in steps, as some file systems do.
+    pub fn coarse_times(&self, step_ns: i64) {
+        self.lock().time_step_ns = step_ns.max(1);
+    }
+
+    /// Lets looks at names tell an older size now and then, as network file systems do.
+    pub fn late_sizes(&self, late: bool) {
+        self.lock().late_sizes = late;
     }
 
     /// Changes the size of the disk; below what is used it is full.
@@ -188,6 +271,16 @@ impl SimDisk {
         self.lock().faults.clone()
     }
 
+    /// How many processes died before a call of each kind had an effect.
+    pub fn deaths(&self) -> BTreeMap<Call, u64> {
+        self.lock().deaths.clone()
+    }
+
+    /// Mounted again under another device number, as network file systems and device mappers may be at each start.
+    pub fn remount(&self) {
+        self.lock().device += 1;
+    }
+
     /// Cuts the power: everything that holds a file or lock of this disk must be dropped by now. Unsynced bytes and names are lost, all or in part.
     pub fn power_cut(&self) {
         let mut disk = self.lock();
@@ -205,7 +298,7 @@ impl SimDisk {
             Ok(number) => number,
             Err(_) => disk.make(path, true),
         };
-        let now = disk.clock.wall_ns();
+        let now = disk.now();
         let inode = disk.inodes.get_mut(&number).expect("named inodes exist");
         inode.data.extend_from_slice(bytes);
         inode.durable.extend_from_slice(bytes);
@@ -234,7 +327,7 @@ impl SimDisk {
     pub fn truncate(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.lock();
         let number = disk.find(path)?;
-        let now = disk.clock.wall_ns();
+        let now = disk.now();
         let inode = disk.inodes.get_mut(&number).expect("named inodes exist");
         let freed = inode.data.len() as u64;
         inode.data.clear();
@@ -242,6 +335,19 @@ impl SimDisk {
         inode.modified_ns = now;
         disk.used -= freed;
         Ok(())
+    }
+
+    /// Gives a file a second name as another process would; durable at once.
+    pub fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut disk = self.lock();
+        disk.link(from, to)?;
+        disk.make_names_durable(to);
+        Ok(())
+    }
+
+    /// Lets `path` point to `target`, whatever it pointed to before.
+    pub fn symlink(&self, target: &Path, path: &Path) {
+        self.lock().symlinks.insert(path.to_owned(), target.to_owned());
     }
 
     /// Makes a folder as another process would; durable at once.
@@ -300,7 +406,55 @@ impl Disk {
         *self.faults.entry(fault).or_default() += 1;
     }
 
+    /// The wall clock as files know it.
+    fn now(&self) -> i64 {
+        let now = self.clock.wall_ns();
+        now - now.rem_euclid(self.time_step_ns)
+    }
+
+    /// Whether an open for reading is refused this time.
+    pub(super) fn refuse_open(&mut self) -> io::Result<()> {
+        let (left, error) = &mut self.refuse_opens;
+        if *left == 0 {
+            return Ok(());
+        }
+        *left -= 1;
+        let error = io::Error::from_raw_os_error(*error);
+        self.count(Fault::OpenRefused);
+        Err(error)
+    }
+
+    /// Whether a read is refused this time.
+    pub(super) fn refuse_read(&mut self) -> io::Result<()> {
+        let (left, error) = &mut self.refuse_reads;
+        if *left == 0 {
+            return Ok(());
+        }
+        *left -= 1;
+        let error = io::Error::from_raw_os_error(*error);
+        self.count(Fault::ReadRefused);
+        Err(error)
+    }
+
+    /// What a look at a name tells.
+    pub(super) fn told(&mut self, number: u64) -> Metadata {
+        let facts = self.facts(number);
+        if self.late_sizes
+            && self.rng.one_in(3)
+            && let Some(told) = self.told.get(&number).filter(|t| t.born_ns == facts.born_ns && t.size != facts.size)
+        {
+            let told = *told;
+            self.count(Fault::LateSize);
+            return told;
+        }
+        self.told.insert(number, facts);
+        facts
+    }
+
     pub(super) fn find(&self, path: &Path) -> io::Result<u64> {
+        if let Some(target) = self.symlinks.get(path) {
+            return self.find(target);
+        }
         let (folder, name) = split(path);
         self.folders.get(folder).and_then(|f| f.names.get(name)).copied().ok_or_else(|| not_found(path))
     }
@@ -311,13 +465,16 @@ impl Disk {
 
     pub(super) fn make(&mut self, path: &Path, durable: bool) -> u64 {
         let number = match self.free_inodes.pop_first() {
-            Some(number) if self.reuse_inodes => number,
+            Some(number) if self.reuse_inodes => {
+                self.count(Fault::InodeReused);
+                number
+            }
             _ => {
                 self.next_inode += 1;
                 self.next_inode
             }
         };
-        let now = self.clock.wall_ns();
+        let now = self.now();
         self.inodes.insert(number, Inode { links: 1, born_ns: now, modified_ns: now, ..Inode::default() });
         let (folder, name) = split(path);
         let folder = self.folders.entry(folder.to_owned()).or_default();
@@ -340,6 +497,8 @@ impl Disk {
             self.folders.get(folder).ok_or_else(|| not_found(folder))?.names.keys().cloned().collect();
         let below = self.folders.keys().filter(|f| f.parent() == Some(folder));
         names.extend(below.filter_map(|f| f.file_name()).map(PathBuf::from));
+        let links = self.symlinks.keys().filter(|f| f.parent() == Some(folder));
+        names.extend(links.filter_map(|f| f.file_name()).map(PathBuf::from));
         Ok(names)
     }
 
@@ -441,7 +600,7 @@ impl Disk {
     pub(super) fn facts(&self, number: u64) -> Metadata {
         let inode = &self.inodes[&number];
         Metadata {
-            id: FileId { device: 1, number: u128::from(number) },
+            id: FileId { device: self.device, number: u128::from(number) },
             kind: Kind::File,
             size: inode.data.len() as u64,
             modified_ns: inode.modified_ns,
@@ -494,7 +653,7 @@ impl Disk {
         if !really {
             return;
         }
-        let now = self.clock.wall_ns();
+        let now = self.now();
         let inode = self.inodes.get_mut(&number).expect("open inodes exist");
         let before = inode.data.len() as u64;
         change.apply(&mut inode.data);
@@ -577,6 +736,7 @@ impl Disk {
             let inode = self.inodes.remove(&number).expect("listed above");
             self.used -= inode.data.len() as u64;
             self.free_inodes.insert(number);
+            self.told.remove(&number);
         }
     }
 }

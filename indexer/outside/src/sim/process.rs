@@ -1,6 +1,6 @@
 //! One process's view of a simulated disk.
 
-use super::disk::{Fault, SimDisk};
+use super::disk::{Call, Fault, SimDisk};
 use crate::{File, FileId, Files, Kind, Lock, Metadata, OpenMode, Space};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,12 +22,18 @@ struct Life {
     calls_left: AtomicU64,
     dead: AtomicBool,
     calls: AtomicU64,
+    /// Refused opens and reads are not for it.
+    spared: bool,
 }
 
 impl SimFiles {
-    pub(super) fn new(disk: SimDisk) -> SimFiles {
-        let life =
-            Life { calls_left: AtomicU64::new(u64::MAX), dead: AtomicBool::new(false), calls: AtomicU64::new(0) };
+    pub(super) fn new(disk: SimDisk, spared: bool) -> SimFiles {
+        let life = Life {
+            calls_left: AtomicU64::new(u64::MAX),
+            dead: AtomicBool::new(false),
+            calls: AtomicU64::new(0),
+            spared,
+        };
         SimFiles { disk, life: Arc::new(life) }
     }
 
@@ -53,7 +59,7 @@ impl SimFiles {
 }
 
 impl Life {
-    fn call(&self, disk: &SimDisk) -> io::Result<()> {
+    fn call(&self, call: Call, disk: &SimDisk) -> io::Result<()> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         if self.dead.load(Ordering::Relaxed) {
             return Err(io::Error::other(DEAD));
@@ -62,7 +68,9 @@ impl Life {
             u64::MAX => Ok(()),
             0 => {
                 self.dead.store(true, Ordering::Relaxed);
-                disk.lock().count(Fault::Death);
+                let mut disk = disk.lock();
+                disk.count(Fault::Death);
+                *disk.deaths.entry(call).or_default() += 1;
                 Err(io::Error::other(DEAD))
             }
             n => {
@@ -96,17 +104,21 @@ impl Drop for SimFile {
 
 impl File for SimFile {
     fn metadata(&self) -> io::Result<Metadata> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Look, &self.disk)?;
         Ok(self.disk.lock().facts(self.inode))
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.life.call(&self.disk)?;
-        Ok(self.disk.lock().read(self.inode, buf, offset))
+        self.life.call(Call::Read, &self.disk)?;
+        let mut disk = self.disk.lock();
+        if !self.life.spared {
+            disk.refuse_read()?;
+        }
+        Ok(disk.read(self.inode, buf, offset))
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Write, &self.disk)?;
         if !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
@@ -114,12 +126,12 @@ impl File for SimFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::SetLen, &self.disk)?;
         self.disk.lock().set_len(self.inode, len)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Sync, &self.disk)?;
         self.disk.lock().sync(self.inode)
     }
 }
@@ -140,23 +152,27 @@ impl Drop for SimLock {
 
 impl Files for SimFiles {
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        self.life.call(&self.disk)?;
-        let disk = self.disk.lock();
+        self.life.call(Call::Look, &self.disk)?;
+        let mut disk = self.disk.lock();
         if disk.is_folder(path) {
-            let id = FileId { device: 1, number: 1 };
+            let id = FileId { device: disk.device, number: 1 };
             return Ok(Metadata { id, kind: Kind::Folder, size: 0, modified_ns: 0, born_ns: None, links: 1 });
         }
-        Ok(disk.facts(disk.find(path)?))
+        let number = disk.find(path)?;
+        Ok(disk.told(number))
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::List, &self.disk)?;
         self.disk.lock().names(folder)
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Open, &self.disk)?;
         let mut disk = self.disk.lock();
+        if mode == OpenMode::Read && !self.life.spared {
+            disk.refuse_open()?;
+        }
         let inode = match (disk.find(path), mode) {
             (Ok(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
             (Ok(inode), _) => inode,
@@ -176,44 +192,44 @@ impl Files for SimFiles {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Rename, &self.disk)?;
         self.disk.lock().rename(from, to)
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Link, &self.disk)?;
         self.disk.lock().link(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Remove, &self.disk)?;
         self.disk.lock().unlink(path)
     }
 
     fn remove_folder_all(&self, path: &Path) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Remove, &self.disk)?;
         self.disk.lock().remove_folder_all(path)
     }
 
     fn create_folder_all(&self, path: &Path) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::MakeFolder, &self.disk)?;
         self.disk.lock().make_folders(path);
         Ok(())
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::SyncFolder, &self.disk)?;
         self.disk.lock().sync_folder(path)
     }
 
     fn space(&self, _path: &Path) -> io::Result<Space> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Look, &self.disk)?;
         let (free, total) = self.disk.lock().free();
         Ok(Space { free, total })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
-        self.life.call(&self.disk)?;
+        self.life.call(Call::Lock, &self.disk)?;
         if !self.disk.lock().locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }

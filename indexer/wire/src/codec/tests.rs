@@ -99,6 +99,10 @@ fn message() -> impl Strategy<Value = Message> {
         any::<u64>().prop_map(|stream| Message::Gone(StreamId(stream))),
         prop::collection::vec(any::<u64>().prop_map(StreamId), 0..4).prop_map(Message::Ledger),
         prop::collection::vec(any::<u64>().prop_map(stream_range), 0..4).prop_map(Message::Prove),
+        prop::collection::vec(any::<u32>(), 0..4).prop_map(|heads| {
+            let factors = |head_len| Factors { path: "/logs/a.log".into(), head_len, ..Factors::default() };
+            Message::Claim(Claim { files: heads.into_iter().map(factors).collect() })
+        }),
     ]
 }
 
@@ -154,6 +158,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
             epoch: Epoch { incarnation: n, number: !n },
             oldest_ns: Some(n.cast_signed()),
             request_bytes_max: n,
+            host_streams: !n,
         })),
         state().prop_map(Verdict::Open),
         any::<u64>().prop_map(move |n| Verdict::Ranges {
@@ -184,6 +189,12 @@ fn verdict() -> impl Strategy<Value = Verdict> {
             absent: n,
             doubled: n >> 1,
             damage: n.is_multiple_of(2).then(|| n.to_string()),
+        }])),
+        (any::<u64>(), state()).prop_map(|(n, state)| Verdict::Claim(vec![Claimable {
+            stream: StreamId(n),
+            factors: Factors { name: "a.log".into(), head_hash: !n, ..Factors::default() },
+            base: Offset(n >> 3),
+            state,
         }])),
         Just(Verdict::Refused(Refusal::Fenced)),
         Just(Verdict::Refused(Refusal::NotOpen)),

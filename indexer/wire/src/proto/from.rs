@@ -60,6 +60,9 @@ impl TryFrom<MessageKind> for Message {
             }),
             MessageKind::Ledger(streams) => Message::Ledger(streams.streams.into_iter().map(StreamId).collect()),
             MessageKind::Prove(asked) => Message::Prove(asked.ranges.into_iter().map(Into::into).collect()),
+            MessageKind::Claim(claim) => {
+                Message::Claim(w::Claim { files: claim.files.into_iter().map(|f| w::Open::from(f).factors).collect() })
+            }
         })
     }
 }
@@ -234,6 +237,16 @@ fn time_from(ns: i64, facts: u32) -> EventTime {
     }
 }
 
+impl TryFrom<proto::Claimable> for w::Claimable {
+    type Error = DecodeError;
+
+    fn try_from(known: proto::Claimable) -> Result<Self> {
+        let open = w::Open::from(needed(known.open, "a known stream has no factors")?);
+        let state = needed(known.state, "a known stream has no mark")?.into();
+        Ok(w::Claimable { stream: open.stream, factors: open.factors, base: open.base, state })
+    }
+}
+
 impl From<proto::Continues> for w::ContinuesFrom {
     fn from(continues: proto::Continues) -> Self {
         match (continues.event, continues.stream) {
@@ -272,6 +285,7 @@ impl TryFrom<VerdictKind> for Verdict {
                 epoch: Epoch { incarnation: hello.incarnation, number: hello.epoch },
                 oldest_ns: hello.oldest_ns,
                 request_bytes_max: hello.request_bytes_max,
+                host_streams: hello.host_streams,
             }),
             VerdictKind::Open(state) => Verdict::Open(state.into()),
             VerdictKind::Ranges(ranges) => Verdict::Ranges {
@@ -282,6 +296,7 @@ impl TryFrom<VerdictKind> for Verdict {
             VerdictKind::Provisional(taken) => Verdict::Provisional { taken },
             VerdictKind::Gone(_) => Verdict::Gone,
             VerdictKind::Replay(events) => Verdict::Replay { events },
+            VerdictKind::Claim(known) => Verdict::Claim(all(known.streams)?),
             VerdictKind::Ledger(ledger) => Verdict::Ledger(all(ledger.rows)?),
             VerdictKind::Proof(proof) => Verdict::Proof(all(proof.ranges)?),
             VerdictKind::Fenced(_) => Verdict::Refused(Refusal::Fenced),

@@ -45,6 +45,10 @@ impl From<&Message> for MessageKind {
             Message::Prove(ranges) => {
                 MessageKind::Prove(proto::StreamRanges { ranges: ranges.iter().map(Into::into).collect() })
             }
+            Message::Claim(claim) => {
+                let open = |factors: &w::Factors| w::Open { factors: factors.clone(), ..w::Open::default() };
+                MessageKind::Claim(proto::Claim { files: claim.files.iter().map(|f| (&open(f)).into()).collect() })
+            }
         }
     }
 }
@@ -191,6 +195,7 @@ impl From<&Verdict> for VerdictKind {
                 epoch: hello.epoch.number,
                 oldest_ns: hello.oldest_ns,
                 request_bytes_max: hello.request_bytes_max,
+                host_streams: hello.host_streams,
             }),
             Verdict::Open(state) => VerdictKind::Open(state.into()),
             Verdict::Ranges { mark, covered, expired } => VerdictKind::Ranges(proto::RangesAnswer {
@@ -205,8 +210,19 @@ impl From<&Verdict> for VerdictKind {
             Verdict::Proof(ranges) => {
                 VerdictKind::Proof(proto::Proof { ranges: ranges.iter().map(Into::into).collect() })
             }
+            Verdict::Claim(known) => {
+                VerdictKind::Claim(proto::Claimables { streams: known.iter().map(Into::into).collect() })
+            }
             Verdict::Refused(refusal) => refusal.into(),
         }
+    }
+}
+
+impl From<&w::Claimable> for proto::Claimable {
+    fn from(known: &w::Claimable) -> Self {
+        let open =
+            w::Open { stream: known.stream, factors: known.factors.clone(), base: known.base, context: Bytes::new() };
+        proto::Claimable { open: Some((&open).into()), state: Some((&known.state).into()) }
     }
 }
 

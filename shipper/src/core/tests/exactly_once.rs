@@ -243,7 +243,14 @@ fn check(w: &World, writer: &Writer, disk_was_full: bool) -> Result<(), TestCase
             prop_assert!(bytes.starts_with(&got));
             // A stream whose record met a full disk or a failed sync is not known after a kill; its file may be gone by then.
             let declared = !row.lost.is_empty() || disk_was_full;
-            prop_assert!(whole || declared, "generation {number}: the rest is not declared lost");
+            prop_assert!(
+                whole || declared,
+                "generation {number}: {} of {} bytes, the rest is not declared lost; {:#?} {:#?}",
+                got.len(),
+                bytes.len(),
+                w.notices,
+                w.status()
+            );
         }
     }
     let filled = w.indexer.rows.values().filter(|r| !r.events.is_empty()).count();

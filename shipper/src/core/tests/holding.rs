@@ -1,6 +1,6 @@
 //! What is rotated away and removed before it is shipped is kept, within bounds.
 
-use super::world::{World, line, log};
+use super::world::{World, gz, line, log};
 use crate::core::ShipperInput;
 use outside::Files;
 use std::path::Path;
@@ -105,6 +105,61 @@ fn when_the_disk_is_almost_full_the_hosts_own_service_comes_first() {
     silence(&mut w, 40);
     assert_eq!((w.status().held_bytes, pins(&w)), (0, 0));
     assert!(w.notices.iter().any(|n| n.contains("given up")), "{:?}", w.notices);
+}
+
+#[test]
+fn a_compressed_file_that_is_owed_is_pinned_and_read_as_what_it_is_after_a_restart() {
+    let mut w = World::new(9);
+    w.disk.append(&log("wso2carbon.log.1.gz"), &gz(&lines(0..1000)));
+    w.config.limits.step_bytes_max = 20_000;
+    w.start();
+    for _ in 0..8 {
+        w.step(ShipperInput::Tick);
+        w.deliver(true);
+        w.clock.advance(Duration::from_millis(100));
+    }
+    silence(&mut w, 3);
+    assert_eq!(pins(&w), 1, "{:#?}", w.status());
+    w.disk.remove(&log("wso2carbon.log.1.gz")).unwrap();
+    silence(&mut w, 3);
+    let held = w.status().held_bytes;
+    assert!(held > 0 && held < lines(0..1000).len() as u64, "bytes on disk, not unpacked: {held}");
+    w.kill().start();
+    silence(&mut w, 20);
+    w.pass(Duration::from_secs(80));
+    assert_eq!(w.only().bytes(), lines(0..1000), "{:#?}", w.notices);
+    assert!(w.only().lost.is_empty());
+    assert_eq!((pins(&w), w.status().held_bytes), (0, 0));
+}
+
+#[test]
+fn a_pin_goes_when_the_stream_goes_on_in_another_file() {
+    // Copied and truncated while it is owed and pinned under the name of its rotation.
+    let mut w = rotated_and_owed(10, |_| {});
+    assert_eq!(pins(&w), 1);
+    w.kill();
+    w.disk.append(&log("wso2carbon.log.2.gz"), &gz(&lines(0..1000)));
+    w.disk.truncate(&log("wso2carbon.log.1")).unwrap();
+    w.disk.remove(&log("wso2carbon.log.1")).unwrap();
+    w.config.limits.held_bytes_max = 100;
+    w.start().pass(Duration::from_secs(120));
+    assert!(w.indexer.rows.values().any(|row| row.bytes() == lines(0..1000)), "{:#?}", w.notices);
+    assert!(w.indexer.rows.values().all(|row| row.lost.is_empty()), "{:#?}", w.notices);
+    assert_eq!((pins(&w), w.status().held_bytes), (0, 0));
+}
+
+#[test]
+fn what_grew_while_it_was_down_is_in_the_loss_when_it_is_given_up_at_the_start() {
+    let mut w = rotated_and_owed(6, |_| {});
+    w.kill();
+    w.disk.append(&log("wso2carbon.log.1"), &lines(1000..1100));
+    w.disk.remove(&log("wso2carbon.log.1")).unwrap();
+    w.config.limits.held_bytes_max = 10_000;
+    w.start();
+    w.pass(Duration::from_secs(120));
+    let lost: Vec<_> = w.indexer.rows.values().flat_map(|row| row.lost.clone()).collect();
+    assert_eq!(lost, [(lines(0..10).len() as u64, Some(lines(0..1100).len() as u64))]);
+    assert_eq!((w.status().held_bytes, pins(&w)), (0, 0));
 }
 
 #[test]

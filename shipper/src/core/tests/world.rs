@@ -40,6 +40,15 @@ impl Row {
         self.events.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect()
     }
 
+    fn claimable(&self) -> wire::Claimable {
+        wire::Claimable {
+            stream: self.open.stream,
+            factors: self.open.factors.clone(),
+            base: self.open.base,
+            state: self.state(),
+        }
+    }
+
     fn state(&self) -> MarkState {
         MarkState {
             mark: self.mark,
@@ -67,6 +76,7 @@ pub(super) struct Indexer {
     pub(super) oldest_ns: Option<i64>,
     /// Events that hold this are rejected.
     pub(super) rejects: Option<&'static [u8]>,
+    pub(super) claims: u32,
 }
 
 impl Indexer {
@@ -101,7 +111,8 @@ impl Indexer {
                     let number = self.epochs.entry(request.agent).or_default();
                     *number += 1;
                     let epoch = Epoch { incarnation: self.incarnation, number: *number };
-                    Verdict::Hello(HelloAnswer { epoch, oldest_ns: self.oldest_ns, request_bytes_max: 16 << 20 })
+                    let (oldest_ns, host_streams) = (self.oldest_ns, self.rows.len() as u64);
+                    Verdict::Hello(HelloAnswer { epoch, oldest_ns, request_bytes_max: 16 << 20, host_streams })
                 }
                 _ if request.epoch != mine => Verdict::Refused(Refusal::Fenced),
                 Message::Open(open) => self.open(open),
@@ -121,6 +132,10 @@ impl Indexer {
                     Verdict::Gone
                 }
                 Message::Replay(replay) => self.replay(replay),
+                Message::Claim(_) => {
+                    self.claims += 1;
+                    Verdict::Claim(self.rows.values().map(Row::claimable).collect())
+                }
                 Message::Ledger(_) | Message::Prove(_) => unreachable!("not sent yet"),
             })
             .collect();
@@ -135,6 +150,11 @@ impl Indexer {
             context: open.context.clone(),
             ..Row::default()
         });
+        // The head that covers more counts.
+        let (old, new) = (&mut row.open.factors, &open.factors);
+        if new.head_len > old.head_len {
+            (old.head_len, old.head_hash) = (new.head_len, new.head_hash);
+        }
         Verdict::Open(row.state())
     }
 
@@ -222,6 +242,8 @@ pub(super) struct World {
     pub(super) wake: Duration,
     /// Steps taken: a shipper at rest takes few.
     pub(super) steps: u32,
+    /// The next start dies in this call of its process.
+    pub(super) die_in_call: Option<u64>,
 }
 
 pub(super) fn log(name: &str) -> PathBuf {
@@ -237,6 +259,14 @@ pub(super) fn line(n: u64) -> Vec<u8> {
         n % 1000
     )
     .into_bytes()
+}
+
+/// Compressed as `gzip` does.
+pub(super) fn gz(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    out.write_all(bytes).expect("into memory");
+    out.finish().expect("into memory")
 }
 
 impl World {
@@ -259,6 +289,7 @@ impl World {
             opens: 0,
             oldest_ns: None,
             rejects: None,
+            claims: 0,
         };
         World {
             clock,
@@ -274,11 +305,15 @@ impl World {
             audit: None,
             wake: Duration::ZERO,
             steps: 0,
+            die_in_call: None,
         }
     }
 
     pub(super) fn try_start(&mut self) -> Result<(), OpenError> {
         self.files = self.disk.process();
+        if let Some(n) = self.die_in_call.take() {
+            self.files.die_after(n);
+        }
         let outside = ShipperOutside {
             files: self.files.clone(),
             clock: Arc::new(self.clock.clone()),

@@ -210,6 +210,37 @@ fn a_claim_fences_who_had_the_stream() {
 }
 
 #[test]
+fn claims_name_the_streams_of_the_host_alone() {
+    let mut rig = ready();
+    assert_eq!(mark_of(&rig.send(events(0, &[10]))), 10);
+    let asked = |path: &str| Message::Claim(wire::Claim { files: vec![factors(path)] });
+    let told = |verdict| match verdict {
+        Verdict::Claim(told) => told,
+        other => panic!("{other:?}"),
+    };
+
+    // Another state folder of the same host.
+    rig.agent = AgentId([2; 16]);
+    rig.hello();
+    let known = told(rig.send(asked("/logs/a.log")));
+    assert_eq!(known.len(), 1);
+    assert_eq!((known[0].stream, known[0].base, known[0].state.mark), (STREAM, Offset(0), Offset(10)));
+    assert!(told(rig.send(asked("/other/a.log"))).is_empty(), "two products' files are not one");
+
+    // Another host.
+    rig.agent = AgentId([9; 16]);
+    let stranger = wire::Hello { host_id: "h9".into(), ..wire::Hello::default() };
+    match rig.send(Message::Hello(stranger)) {
+        Verdict::Hello(answer) => {
+            assert_eq!(answer.host_streams, 0);
+            rig.epoch = answer.epoch;
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(told(rig.send(asked("/logs/a.log"))).is_empty());
+}
+
+#[test]
 fn anchors_are_thinned_out() {
     let mut rig = ready();
     let step = 1 << 20;

@@ -1,0 +1,555 @@
+//! Files that have no stream yet, and what their content says of them (protocol rule 7).
+//!
+//! A file seen first may be one that is known: moved to another inode, copied before its truncation, or
+//! compressed. It is compared with the streams of the same folder and name before it gets a stream of its own:
+//! - a stream that lost its file goes on in it, if the file begins alike and holds the same bytes before the mark;
+//! - a stream that still has its file makes it a copy in the making: it waits until it is clear which of both
+//!   stays (a compressed one for as long as it takes, another until it is unchanged for `close_after`);
+//! - a file that begins alike but ends otherwise is a new generation, from the last place that still fits
+//!   (rule 8);
+//! - a file too short to be told apart waits until it is longer, or unchanged for `close_after`.
+//!
+//! Left out: files of other folders and names. Two products' equal files are never taken for one.
+
+use super::ShipperCore;
+use super::admit::After;
+use super::claims::Asking;
+use super::scan::group;
+use crate::identity::{name_of, read_first};
+use crate::kept::{Head, Kept, Packed, Phase};
+use crate::packed::{Survey, Surveyed, is_damage, is_packed, open_log};
+use crate::stream::{Naming, Stream};
+use crate::tail::anchor_fits;
+use outside::{File, FileId, Metadata, OpenMode, Safeguard};
+use parsers::Offset;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use wire::{Anchor, Factors, StreamId};
+
+/// A file that is known by fewer first bytes than these is not recognised by them.
+const EVIDENCE_BYTES: u32 = 32;
+/// Bytes unpacked in one step.
+const SURVEY_STEP_BYTES: usize = 2 << 20;
+/// A file that grows is compared for so many times `close_after` at most.
+const WAIT_MAX: u32 = 4;
+/// A waiting file is looked at again this often.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// A file that waits for its stream.
+#[derive(Debug)]
+pub(super) struct Unplaced {
+    pub(super) path: PathBuf,
+    pub(super) facts: Metadata,
+    noted_at: Duration,
+    /// When size or time of it was last seen to change.
+    changed_at: Duration,
+    /// When it is looked at next.
+    pub(super) next: Duration,
+    pub(super) backfill: bool,
+    /// Too old to begin a stream; it may only be one that is known.
+    only_known: bool,
+    /// Whether the indexer is asked for it, and what it said.
+    pub(super) asking: Asking,
+    pub(super) factors: Option<Box<Factors>>,
+    survey: Option<Box<Survey>>,
+    surveyed: Option<Surveyed>,
+    /// It cannot be unpacked, and nobody writes to it.
+    is_damaged: bool,
+    /// It repeats a stream that still has its own file: nothing of it is missing.
+    pub(super) is_twin: bool,
+    /// Why it waits, for people.
+    pub(super) why: String,
+}
+
+impl Unplaced {
+    /// It is unpacked again, for anchors not looked for before.
+    pub(super) fn unsurvey(&mut self) {
+        self.survey = None;
+        self.surveyed = None;
+    }
+
+    fn offers(&self) -> &[Kept] {
+        match &self.asking {
+            Asking::Answered(offers) => offers,
+            _ => &[],
+        }
+    }
+}
+
+/// What content says of a file.
+#[derive(Debug, PartialEq)]
+enum Placing {
+    /// It is this stream's file now.
+    Is(StreamId),
+    /// It is this stream's file, of which only the indexer knew.
+    Claims(Box<Kept>),
+    /// A generation of its own; from an anchor of this stream on, if one fits.
+    New(Option<(StreamId, Anchor)>),
+    /// The same, and what it holds may be what this stream has shipped: it is shorter, and begins alike.
+    Repeats(StreamId),
+    /// Not known yet.
+    Wait { is_twin: bool },
+    /// These anchors must be surveyed first.
+    Survey(Vec<Offset>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Likeness {
+    Alike,
+    Differs,
+    /// The file is too short to tell.
+    TooShort,
+}
+
+/// How a file that begins with `first` begins, compared with a stream.
+fn likeness(kept: &Kept, first: &[u8]) -> Likeness {
+    if kept.head.len < EVIDENCE_BYTES {
+        return Likeness::Differs;
+    }
+    for head in [kept.start, kept.head].into_iter().filter(|h| h.len > 0) {
+        if first.len() < head.len as usize {
+            return Likeness::TooShort;
+        }
+        if !head.fits(first) {
+            return Likeness::Differs;
+        }
+    }
+    Likeness::Alike
+}
+
+impl ShipperCore {
+    /// Takes a file without a stream in, or notes what became of it.
+    pub(super) fn note_unplaced(&mut self, path: &Path, facts: &Metadata, backfill: bool) {
+        let now = self.now;
+        // A file with several names keeps the one it has.
+        let known = self.unplaced.get(&facts.id).filter(|f| f.path != path).map(|f| f.path.clone());
+        let keeps = known.is_some_and(|p| self.outside.files.metadata(&p).is_ok_and(|f| f.id == facts.id));
+        // Its number was given to another file meanwhile, or it was truncated: what was known of it does not hold.
+        let other = |f: &Unplaced| f.facts.born_ns != facts.born_ns || f.facts.size > facts.size;
+        if self.unplaced.get(&facts.id).is_some_and(other) {
+            self.unplaced.remove(&facts.id);
+        }
+        let file = self.unplaced.entry(facts.id).or_insert_with(|| Unplaced {
+            path: path.to_owned(),
+            facts: *facts,
+            noted_at: now,
+            changed_at: now,
+            next: now,
+            backfill,
+            only_known: false,
+            asking: Asking::No,
+            factors: None,
+            survey: None,
+            surveyed: None,
+            is_damaged: false,
+            is_twin: false,
+            why: "is compared with what is known".to_owned(),
+        });
+        if !keeps {
+            path.clone_into(&mut file.path);
+        }
+        if (file.facts.size, file.facts.modified_ns) != (facts.size, facts.modified_ns) {
+            file.changed_at = now;
+            file.next = now;
+            file.survey = None;
+            file.surveyed = None;
+            file.is_damaged = false;
+        }
+        file.facts = *facts;
+    }
+
+    /// The file begins no stream.
+    pub(super) fn only_if_known(&mut self, id: FileId) {
+        if let Some(file) = self.unplaced.get_mut(&id) {
+            file.only_known = true;
+        }
+    }
+
+    /// Files of a folder that the listing did not show wait no longer.
+    pub(super) fn keep_unplaced(&mut self, folder: &Path, still_there: impl Fn(FileId) -> bool) {
+        self.unplaced.retain(|id, file| file.path.parent() != Some(folder) || still_there(*id));
+    }
+
+    /// Whether a file that may be a generation of this name is being compared.
+    pub(super) fn is_compared(&self, path: &Path) -> bool {
+        let own = group(path);
+        self.unplaced.values().any(|file| !file.is_damaged && group(&file.path) == own)
+    }
+
+    /// Looks at the files whose time has come, within the budget of one step.
+    pub(super) fn place_due(&mut self) {
+        let due: Vec<FileId> = self.unplaced.iter().filter(|(_, f)| f.next <= self.now).map(|(id, _)| *id).collect();
+        let mut surveyed = false;
+        for id in due {
+            let Some(file) = self.unplaced.get(&id) else { continue };
+            let path = file.path.clone();
+            match self.outside.files.metadata(&path) {
+                Ok(facts) if facts.id == id => self.note_unplaced(&path, &facts, false),
+                _ => {
+                    self.unplaced.remove(&id);
+                    self.scans.want(path.parent().unwrap_or(Path::new(".")));
+                    continue;
+                }
+            }
+            if is_packed(&name_of(&path)) && self.unplaced.get(&id).is_some_and(|f| f.surveyed.is_none()) {
+                if surveyed {
+                    self.more_to_read = true;
+                    continue;
+                }
+                surveyed = true;
+                if !self.survey(id) {
+                    continue;
+                }
+            }
+            self.place(id);
+        }
+        self.claims_done();
+    }
+
+    /// Unpacks a compressed file on; `true` when all of it was.
+    fn survey(&mut self, id: FileId) -> bool {
+        let Some(file) = self.unplaced.get_mut(&id) else { return false };
+        let path = file.path.clone();
+        let result = match file.survey.take() {
+            Some(survey) => Ok(survey),
+            None => self.begin_survey(id, &path).map(Box::new),
+        };
+        let result = result.and_then(|mut survey| Ok((survey.advance(SURVEY_STEP_BYTES)?, survey)));
+        let (now, close_after) = (self.now, self.config.timing.close_after);
+        let Some(file) = self.unplaced.get_mut(&id) else { return false };
+        match result {
+            Ok((Some(surveyed), _)) => {
+                file.surveyed = Some(surveyed);
+                true
+            }
+            Ok((None, survey)) => {
+                file.survey = Some(survey);
+                self.more_to_read = true;
+                false
+            }
+            Err(error) if is_damage(&error) => {
+                // Half written, most likely: whole when the one that writes it is done.
+                file.next = now + AGAIN;
+                file.why = format!("is not whole: {error}");
+                if now >= file.changed_at + close_after {
+                    file.is_damaged = true;
+                    file.next = now + self.config.timing.scan_interval;
+                    self.unreadable(&path, &error);
+                }
+                false
+            }
+            Err(error) => {
+                file.next = now + AGAIN;
+                self.unreadable(&path, &error);
+                false
+            }
+        }
+    }
+
+    fn begin_survey(&self, id: FileId, path: &Path) -> io::Result<Survey> {
+        let mut survey = Survey::begin(self.outside.files.open(path, OpenMode::Read)?)?;
+        let offers = self.unplaced.get(&id).map(Unplaced::offers).unwrap_or_default();
+        let known = self.candidates(path).into_iter().filter_map(|id| self.streams.get(&id)).map(|s| &s.kept);
+        let alike = known.chain(offers).filter(|kept| likeness(kept, survey.first()) == Likeness::Alike);
+        let wanted: Vec<Offset> = alike.flat_map(|kept| kept.anchors.list()).map(|a| a.at).collect();
+        survey.want(wanted);
+        Ok(survey)
+    }
+
+    /// Gives a file its stream, if content says which.
+    pub(super) fn place(&mut self, id: FileId) {
+        let Some(file) = self.unplaced.get(&id) else { return };
+        let path = file.path.clone();
+        let packed = match &file.surveyed {
+            Some(surveyed) => Some(Packed { file_bytes: file.facts.size, bytes: surveyed.bytes }),
+            None if is_packed(&name_of(&path)) => return,
+            None => None,
+        };
+        let opened = open_log(&*self.outside.files, &path, packed).and_then(|log| {
+            let facts = log.metadata()?;
+            let first = match &file.surveyed {
+                Some(surveyed) => surveyed.first.clone(),
+                None => read_first(&*log, Head::BYTES_MAX)?,
+            };
+            Ok((log, facts, first))
+        });
+        let mut closer = Vec::new();
+        let judged = opened.and_then(|(log, facts, first)| {
+            let placing = if facts.id == id {
+                self.judge(id, &facts, &*log, &first, &mut closer)?
+            } else {
+                Placing::Wait { is_twin: false }
+            };
+            Ok((placing, facts, first))
+        });
+        closer.into_iter().for_each(|stream| self.look_closer(stream));
+        if judged.as_ref().is_ok_and(|(_, _, first)| first.is_empty()) {
+            // Truncated since it was listed: nothing to tell it by.
+            self.unplaced.remove(&id);
+            return;
+        }
+        match judged {
+            Ok((placing, facts, first)) => self.placed(id, placing, &facts, &first, packed),
+            Err(error) => {
+                self.unplaced.remove(&id);
+                self.unreadable(&path, &error);
+            }
+        }
+    }
+
+    fn placed(&mut self, id: FileId, placing: Placing, facts: &Metadata, first: &[u8], packed: Option<Packed>) {
+        let now = self.now;
+        let Some(file) = self.unplaced.get_mut(&id) else { return };
+        match placing {
+            Placing::Wait { is_twin } => {
+                file.next = now + AGAIN;
+                file.is_twin = is_twin;
+            }
+            Placing::Survey(wanted) => {
+                file.unsurvey();
+                file.next = now;
+                tracing::debug!("{} more anchors are looked for in `{}`", wanted.len(), file.path.display());
+                self.more_to_read = true;
+            }
+            Placing::Is(stream) => {
+                let Some(file) = self.unplaced.remove(&id) else { return };
+                self.adopt(stream, &file.path, facts, first, packed);
+            }
+            Placing::Claims(kept) => {
+                let Some(file) = self.unplaced.remove(&id) else { return };
+                self.claim(*kept, &file.path, facts, first, packed);
+            }
+            Placing::New(_) | Placing::Repeats(_) if self.must_ask(id, first, facts) => {
+                if let Some(file) = self.unplaced.get_mut(&id) {
+                    file.next = file.next.max(now + AGAIN);
+                    file.is_twin = false;
+                }
+            }
+            Placing::New(_) | Placing::Repeats(_) => {
+                let after = match placing {
+                    Placing::New(Some((stream, anchor))) => After::Anchor(stream, anchor),
+                    Placing::Repeats(stream) => After::Perhaps(stream),
+                    _ => After::Nothing,
+                };
+                let Some(file) = self.unplaced.remove(&id) else { return };
+                if file.only_known {
+                    self.scans.left_out.insert(file.path);
+                    return;
+                }
+                self.begin_placed(&file.path, facts, first, packed, after, file.backfill);
+            }
+        }
+    }
+
+    /// Whether another stream of its name, with a file of its own, begins as this file does: one of both is a copy.
+    pub(super) fn begins_like_another(&self, id: StreamId, path: &Path, first: &[u8]) -> bool {
+        let others = self.candidates(path).into_iter().filter(|other| *other != id);
+        others.filter_map(|other| self.streams.get(&other)).any(|s| {
+            let start = s.kept.start;
+            Safeguard::ContentMatched.holds() && s.has_file() && start.len >= EVIDENCE_BYTES && start.fits(first)
+        })
+    }
+
+    /// Whether another file of its name that has no stream yet begins as this one does.
+    fn begins_like_unplaced(&self, id: FileId, path: &Path, first: &[u8]) -> bool {
+        let own = group(path);
+        let start = &first[..first.len().min(Head::START_BYTES)];
+        let others = self.unplaced.iter().filter(|(other, f)| **other != id && !f.is_damaged && group(&f.path) == own);
+        start.len() >= EVIDENCE_BYTES as usize
+            && others.filter(|(_, f)| !is_packed(&name_of(&f.path))).any(|(_, file)| {
+                let opened = self.outside.files.open(&file.path, OpenMode::Read);
+                opened.and_then(|log| read_first(&*log, start.len())).is_ok_and(|other| other == start)
+            })
+    }
+
+    /// Streams that a file of this name may be a generation of, newest first.
+    pub(super) fn candidates(&self, path: &Path) -> Vec<StreamId> {
+        let (folder, name) = group(path);
+        let mut known: Vec<_> = self.index.of_name(&folder, &name).iter().filter_map(|id| self.streams.get(id)).collect();
+        known.sort_by_key(|s| std::cmp::Reverse((s.kept.modified_ns, s.kept.generation)));
+        known.into_iter().map(|s| s.kept.id).collect()
+    }
+
+    /// What content says. Streams whose own file is not what it was go to `closer`.
+    fn judge(
+        &self,
+        id: FileId,
+        facts: &Metadata,
+        log: &dyn File,
+        first: &[u8],
+        closer: &mut Vec<StreamId>,
+    ) -> io::Result<Placing> {
+        let Some(file) = self.unplaced.get(&id) else { return Ok(Placing::Wait { is_twin: false }) };
+        let path = file.path.clone();
+        let close_after = self.config.timing.close_after;
+        // One that goes on growing does not wait for ever.
+        let long = self.now >= file.noted_at + close_after * WAIT_MAX;
+        let settled = file.surveyed.is_some() || long || self.now >= file.changed_at + close_after;
+        let (mut wait, mut base, mut unknown, mut repeats) = (None, None, Vec::new(), None);
+        if !Safeguard::ContentMatched.holds() {
+            return Ok(Placing::New(None));
+        }
+        for candidate in self.candidates(&path) {
+            let Some(stream) = self.streams.get(&candidate) else { continue };
+            let lost_its_file = !stream.has_file();
+            match likeness(&stream.kept, first) {
+                Likeness::Differs => continue,
+                Likeness::TooShort => {
+                    // What begins like a stream that has its file may be a copy that is being made of it.
+                    let begins_alike = stream.kept.start.len > 0 && stream.kept.start.fits(first);
+                    if !settled && (lost_its_file || begins_alike) {
+                        wait = wait.or(Some(false));
+                    } else if lost_its_file && begins_alike {
+                        // Shorter than the head that is known, which may reach into what a copy has missed. What was
+                        // shipped is known better.
+                        let at_mark =
+                            stream.kept.anchors.list().iter().rev().find(|a| a.at <= stream.kept.mark).copied();
+                        let holds_it = facts.size >= stream.kept.mark.0 && !is_closed(&stream.kept);
+                        let fits = |a| self.anchor_of(id, log, a, &mut unknown);
+                        if holds_it && at_mark.map_or(Ok(true), fits)? {
+                            let known = unknown.is_empty();
+                            return Ok(if known { Placing::Is(candidate) } else { Placing::Survey(unknown) });
+                        }
+                        repeats = repeats.or(Some(candidate));
+                    } else if begins_alike && !self.is_intact(candidate)? {
+                        closer.push(candidate);
+                        wait = wait.or(Some(false));
+                    }
+                    continue;
+                }
+                Likeness::Alike => {}
+            }
+            let mut fits = |anchor: Anchor| self.anchor_of(id, log, anchor, &mut unknown);
+            if !lost_its_file {
+                let kept = &stream.kept;
+                let place = kept.anchors.list().iter().rev().find(|a| a.at.0 <= facts.size && a.at.0 > 0).copied();
+                if place.is_some() && !place.map_or(Ok(true), &mut fits)? {
+                    continue;
+                }
+                let nameless = stream.naming == Naming::Nameless;
+                if nameless && file.surveyed.is_some() && unknown.is_empty() && holds_all_of(stream, facts) {
+                    // A whole compressed one, and of its own only a handle is left: nothing is kept for that.
+                    return Ok(Placing::Is(candidate));
+                }
+                if !self.is_intact(candidate)? {
+                    // Its own file is not what it was: reading it decides what became of the stream.
+                    closer.push(candidate);
+                    wait = wait.or(Some(false));
+                } else if file_is_twin(&path, nameless) || !settled {
+                    wait = Some(file_is_twin(&path, nameless));
+                }
+                continue;
+            }
+            let kept = &stream.kept;
+            let long_enough = facts.size >= kept.mark.0;
+            if long_enough && !is_closed(kept) {
+                let at_mark = kept.anchors.list().iter().rev().find(|a| a.at <= kept.mark).copied();
+                if at_mark.map_or(Ok(true), &mut fits)? {
+                    return Ok(if unknown.is_empty() { Placing::Is(candidate) } else { Placing::Survey(unknown) });
+                }
+            } else if !long_enough && !settled {
+                wait = wait.or(Some(false));
+                continue;
+            }
+            if !long_enough {
+                repeats = repeats.or(Some(candidate));
+            }
+            for anchor in kept.anchors.list().iter().rev().filter(|a| a.at.0 > 0 && a.at.0 <= facts.size) {
+                if base.is_some() {
+                    break;
+                }
+                if fits(*anchor)? {
+                    base = Some((candidate, *anchor));
+                }
+            }
+        }
+        for offer in file.offers().iter().filter(|o| self.is_free(o.id)) {
+            if wait.is_some() || likeness(offer, first) != Likeness::Alike {
+                continue;
+            }
+            if facts.size < offer.mark.0 {
+                wait = (!settled).then_some(false);
+                continue;
+            }
+            let at_mark = offer.anchors.list().iter().rev().find(|a| a.at <= offer.mark).copied();
+            if at_mark.map_or(Ok(true), |anchor| self.anchor_of(id, log, anchor, &mut unknown))? && unknown.is_empty() {
+                return Ok(Placing::Claims(Box::new(offer.clone())));
+            }
+        }
+        if !unknown.is_empty() {
+            return Ok(Placing::Survey(unknown));
+        }
+        if wait.is_none() && !settled && self.begins_like_unplaced(id, &path, first) {
+            // One of both is a copy; the one that does not change any more is placed first.
+            wait = Some(false);
+        }
+        Ok(match (wait, base, repeats) {
+            (Some(is_twin), ..) => Placing::Wait { is_twin },
+            (None, None, Some(stream)) => Placing::Repeats(stream),
+            (None, base, _) => Placing::New(base),
+        })
+    }
+
+    /// Whether a file holds the bytes of an anchor; places not surveyed yet go to `unknown`.
+    fn anchor_of(&self, id: FileId, log: &dyn File, anchor: Anchor, unknown: &mut Vec<Offset>) -> io::Result<bool> {
+        let Some(surveyed) = self.unplaced.get(&id).and_then(|f| f.surveyed.as_ref()) else {
+            return anchor_fits(log, anchor);
+        };
+        Ok(surveyed.fits(anchor).unwrap_or_else(|| {
+            unknown.push(anchor.at);
+            true
+        }))
+    }
+
+    /// Whether the stream's own file still holds what was read of it.
+    fn is_intact(&self, id: StreamId) -> io::Result<bool> {
+        let Some(stream) = self.streams.get(&id) else { return Ok(false) };
+        if stream.naming == Naming::Nameless && stream.is_held_open() {
+            return Ok(true);
+        }
+        let kept = &stream.kept;
+        if kept.copy_ends.is_some() {
+            return Ok(true);
+        }
+        let opened = match open_log(&*self.outside.files, &kept.path, kept.packed) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let facts = opened.metadata()?;
+        if facts.id != kept.file || facts.size < kept.mark.0 {
+            return Ok(false);
+        }
+        if kept.packed.is_some() {
+            return Ok(true);
+        }
+        let head = kept.head.fits(&read_first(&*opened, kept.head.len as usize)?);
+        Ok(head && kept.anchors.at(kept.mark).map_or(Ok(true), |a| anchor_fits(&*opened, a))?)
+    }
+
+    fn look_closer(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.suspect = true;
+        self.active.insert(id);
+        if let Some(folder) = stream.kept.path.parent().map(Path::to_owned) {
+            self.scans.want(&folder);
+        }
+    }
+}
+
+/// What the indexer was told of its end stays; a loss that is only intended is none if the bytes turn up.
+fn is_closed(kept: &Kept) -> bool {
+    kept.phase == Phase::Gone && kept.losses.iter().any(|l| l.to.is_none())
+}
+
+/// Whether a file is as long as the one that the stream has.
+fn holds_all_of(stream: &Stream, facts: &Metadata) -> bool {
+    let held = stream.held_metadata().and_then(Result::ok).map_or(0, |held| held.size);
+    facts.size >= held.max(stream.size).max(stream.read_to().0)
+}
+
+/// Whether a file that repeats a stream with a file of its own waits for as long as that one is there.
+fn file_is_twin(path: &Path, nameless: bool) -> bool {
+    nameless || is_packed(&name_of(path))
+}
