@@ -3,17 +3,25 @@
 use tests::{Counts, Options, run};
 
 /// Seeds that failed once. They stay.
-const KEPT: &[u64] = &[182, 2596, 3204, 3272, 5490, 8161];
+const KEPT: &[u64] = &[
+    84, 133, 177, 182, 245, 389, 485, 532, 624, 626, 679, 833, 840, 868, 883, 905, 1076, 1240, 1289, 1940, 2012, 2119,
+    2473, 2596, 2634, 3086, 3204, 3272, 3780, 4408, 5490, 6354, 7467, 8161, 8798, 8932,
+];
 const RUNS: u64 = 10_000;
+/// So often at least each thing must occur in them.
+const OFTEN: u64 = 100;
+/// After so many failures of one thread the rest is not tried.
+const FAILURES_MAX: u32 = 60;
 /// Threads: as many as the machines this is built on have processors.
 const THREADS: u64 = 2;
 
 #[test]
 fn kept_seeds_pass() {
-    // `SIMULATION_SEED=n` plays one again.
+    // `SIMULATION_SEED=n` plays one again, and `SIMULATION_TRACE=1` tells what happens in it.
+    let trace = std::env::var("SIMULATION_TRACE").is_ok();
     let one: Option<u64> = std::env::var("SIMULATION_SEED").ok().and_then(|n| n.parse().ok());
     for &seed in one.as_ref().map_or(KEPT, std::slice::from_ref) {
-        if let Err(failure) = run(seed, Options::default()) {
+        if let Err(failure) = run(seed, Options { trace, ..Options::default() }) {
             panic!("{failure}");
         }
     }
@@ -29,17 +37,23 @@ fn every_byte_is_searchable_exactly_once_and_everything_was_tried() {
     let mut counts = Counts::default();
     slices.iter().for_each(|of_slice| counts.add(of_slice));
     println!("{runs} runs hit:\n{counts}");
-    let missed = counts.below(if runs >= RUNS { 10 } else { 1 });
+    let missed = counts.below(if runs >= RUNS { OFTEN } else { 0 });
     assert!(missed.is_empty(), "not tried often enough: {missed:?}");
 }
 
 fn slice_of(slice: u64, runs: u64) -> Counts {
     let mut counts = Counts::default();
+    let mut failed = 0;
     for seed in (slice..runs).step_by(THREADS as usize) {
         match run(seed, Options::default()) {
             Ok(of_run) => counts.add(&of_run),
-            Err(failure) => panic!("{failure}"),
+            Err(failure) => {
+                println!("{failure}");
+                failed += 1;
+                assert!(failed < FAILURES_MAX, "{failed} runs failed, see above");
+            }
         }
     }
+    assert_eq!(failed, 0, "runs failed, see above");
     counts
 }

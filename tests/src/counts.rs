@@ -1,5 +1,6 @@
 //! What a run hit.
 
+use outside::sim::Call;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,6 +15,34 @@ pub enum Hit {
     IdleInsideEvent,
     /// A live file was renamed away.
     Rotation,
+    /// A live file was renamed to a dated name.
+    RotationDated,
+    /// An archive was compressed in place.
+    RotationGz,
+    /// A live file was copied and truncated.
+    RotationCopyTruncate,
+    /// A live file was renamed over the archive before it.
+    RotationOverwrote,
+    /// The live name was pointed to another file.
+    RotationSymlink,
+    /// A live file was removed and made anew.
+    RotationRemoved,
+    /// Bytes were written between a copy and its truncation.
+    BytesTruncatedUnseen,
+    /// A truncated file grew beyond its old length at once.
+    Regrown,
+    /// An event stood twice and said so.
+    Repeated,
+    /// A new file got the number of a removed one.
+    InodeReused,
+    /// A file could not be opened.
+    OpenRefused,
+    /// A read failed.
+    ReadRefused,
+    /// A look at a name told an older size.
+    LateSize,
+    /// A read came back short.
+    ShortRead,
     /// Bytes were written to a file that had been renamed away.
     StaleWrite,
     /// A rotation came while the shipper was down.
@@ -24,6 +53,10 @@ pub enum Hit {
     ShipperKilled,
     /// The shipper was killed inside a file system call.
     ShipperKilledInCall,
+    /// The shipper died before such a call had an effect.
+    ShipperDeath(Call),
+    /// The store did.
+    StoreDeath(Call),
     /// The shipper's host lost what was not synced.
     ShipperPowerCut,
     /// The shipper was killed with a request unanswered.
@@ -124,6 +157,10 @@ pub enum Hit {
     StoreWiped,
     /// The shipper's state folder was replaced by an older copy.
     ShipperStateOld,
+    /// The shipper's state folder was removed.
+    ShipperStateWiped,
+    /// A file was claimed by a shipper that did not know it.
+    Claimed,
 }
 
 impl Hit {
@@ -133,11 +170,43 @@ impl Hit {
         Hit::PartialLine,
         Hit::IdleInsideEvent,
         Hit::Rotation,
+        Hit::RotationDated,
+        Hit::RotationGz,
+        Hit::RotationCopyTruncate,
+        Hit::RotationOverwrote,
+        Hit::RotationSymlink,
+        Hit::RotationRemoved,
+        Hit::BytesTruncatedUnseen,
+        Hit::Regrown,
+        Hit::Repeated,
+        Hit::InodeReused,
+        Hit::OpenRefused,
+        Hit::ReadRefused,
+        Hit::LateSize,
+        Hit::ShortRead,
         Hit::StaleWrite,
         Hit::RotationWhileDown,
         Hit::Removal,
         Hit::ShipperKilled,
         Hit::ShipperKilledInCall,
+        Hit::ShipperDeath(Call::Look),
+        Hit::ShipperDeath(Call::List),
+        Hit::ShipperDeath(Call::Open),
+        Hit::ShipperDeath(Call::Read),
+        Hit::ShipperDeath(Call::Write),
+        Hit::ShipperDeath(Call::Sync),
+        Hit::ShipperDeath(Call::SyncFolder),
+        Hit::ShipperDeath(Call::Rename),
+        Hit::ShipperDeath(Call::Link),
+        Hit::ShipperDeath(Call::Remove),
+        Hit::StoreDeath(Call::Look),
+        Hit::StoreDeath(Call::Open),
+        Hit::StoreDeath(Call::Read),
+        Hit::StoreDeath(Call::Write),
+        Hit::StoreDeath(Call::Sync),
+        Hit::StoreDeath(Call::SyncFolder),
+        Hit::StoreDeath(Call::Rename),
+        Hit::StoreDeath(Call::Remove),
         Hit::ShipperPowerCut,
         Hit::ShipperKilledInFlight,
         Hit::ShipperShutdown,
@@ -188,6 +257,8 @@ impl Hit {
         Hit::BooksTakenOver,
         Hit::StoreWiped,
         Hit::ShipperStateOld,
+        Hit::ShipperStateWiped,
+        Hit::Claimed,
     ];
 }
 
@@ -199,6 +270,11 @@ impl Counts {
     /// Counts one.
     pub fn hit(&mut self, hit: Hit) {
         *self.0.entry(hit).or_default() += 1;
+    }
+
+    /// Counts some.
+    pub fn hits(&mut self, hit: Hit, n: u64) {
+        *self.0.entry(hit).or_default() += n;
     }
 
     /// How often it was hit.

@@ -11,6 +11,7 @@ mod network;
 mod oracle;
 mod shipper_side;
 mod store_side;
+mod trace;
 mod world;
 mod writer;
 

@@ -1,6 +1,7 @@
 //! The network between one shipper and one store: loses, delays, doubles, and keeps what the dead have sent.
 
 use crate::counts::{Counts, Hit};
+use crate::trace;
 use crate::writer::REFUSED;
 use outside::sim::SimRng;
 use shipper::SendError;
@@ -98,6 +99,7 @@ impl Network {
             }
             return None;
         }
+        trace::note(|| format!("arrives from start {}: {}", envelope.sender.process, told(&envelope.request)));
         self.next += 1;
         self.at_store.insert(self.next, envelope.sender);
         Some((self.next, envelope.request))
@@ -122,6 +124,11 @@ impl Network {
             return Some(SendError::TooLarge { max: None });
         }
         None
+    }
+
+    /// Forgets requests for which this holds.
+    pub(crate) fn forget(&mut self, gone: impl Fn(&Request) -> bool) {
+        self.requests.retain(|envelope| !gone(&envelope.request));
     }
 
     /// The store cannot be reached: one request comes back.
@@ -180,6 +187,25 @@ impl Network {
     fn fail(&mut self, sender: Sender, why: &str) {
         self.replies.push(Reply { sender, result: Err(SendError::Unreachable(why.to_owned())) });
     }
+}
+
+/// A request in a few words.
+fn told(request: &Request) -> String {
+    let one = |message: &Message| match message {
+        Message::Open(open) => format!("open {} `{}`", open.stream, open.factors.path),
+        Message::Ranges(ranges) => {
+            let (first, last) = (ranges.ranges.first(), ranges.ranges.last());
+            let (from, to) = (first.map(|r| r.from.0), last.and_then(|r| r.to).map(|to| to.0));
+            format!("ranges {} {from:?}..{to:?}", ranges.stream)
+        }
+        Message::Gone(stream) => format!("gone {stream}"),
+        Message::Claim(claim) => format!("claim of {} files", claim.files.len()),
+        Message::Hello(_) => "hello".to_owned(),
+        Message::Provisional(provisional) => format!("provisional {}", provisional.stream),
+        Message::Replay(replay) => format!("replay {}", replay.stream),
+        Message::Ledger(_) | Message::Prove(_) => "audit".to_owned(),
+    };
+    request.messages.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// The events that a message sends for good.

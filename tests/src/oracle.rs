@@ -5,11 +5,13 @@ use crate::writer::{EVENT_BYTES_MAX, Generation, REFUSED};
 use indexer::event::StoredEvent;
 use indexer::store::segment::Segment;
 use indexer::store::snapshot::Snapshot;
+use parsers::{Flags, plain_name};
 use shipper::Letter;
-use std::collections::hash_map::Entry;
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use wire::{Answer, EventsPayload, Fate, Message, Offset, Refusal, Request, StreamId, Verdict};
+use wire::{AgentId, Answer, Epoch, EventsPayload, Fate, Message, Offset, Open, Refusal, Request, StreamId, Verdict};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// One event as far as the oracle cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,16 +20,34 @@ struct Seen {
     to: u64,
     stream: StreamId,
     provisional: bool,
+    /// It says of itself that it may stand twice.
+    repeated: bool,
 }
 
-/// File number, and an event of it.
-type FileEvent = (u128, Seen);
+/// What a request at the store speaks of, and in whose name.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) agent: AgentId,
+    pub(crate) epoch: Epoch,
+    /// Streams of its messages.
+    pub(crate) streams: Vec<Option<StreamId>>,
+}
+
+/// Index of a generation, and an event of it.
+type FileEvent = (usize, Seen);
 
 /// Knows what was promised, and compares it with what can be seen.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
-    /// File number of each stream, from its `open`.
-    files: BTreeMap<StreamId, u128>,
+    /// Generation of each stream, by the head that its `open` tells.
+    files: BTreeMap<StreamId, usize>,
+    /// Who opened each stream last.
+    held_by: BTreeMap<StreamId, AgentId>,
+    /// Agents whose state is gone; what they alone knew of is known to nobody.
+    forgotten: BTreeSet<AgentId>,
+    /// Whom the store answered last that a stream is open, and the newest start of each agent it answered.
+    opened_for: BTreeMap<StreamId, AgentId>,
+    newest: BTreeMap<AgentId, Epoch>,
     /// Largest mark any answer showed.
     acknowledged: BTreeMap<StreamId, u64>,
     /// Where each event that was ever sent as closed begins and ends.
@@ -48,10 +68,20 @@ impl Oracle {
 
     /// The store begins anew: nothing it said before holds any more.
     pub(crate) fn wiped(&mut self) {
+        self.opened_for.clear();
+        self.newest.clear();
         self.acknowledged.clear();
         self.declared.clear();
         self.dead.clear();
         self.cut.clear();
+    }
+
+    /// The shipper's state is gone: another agent begins, and cuts events anew.
+    pub(crate) fn state_wiped(&mut self) {
+        self.cut.clear();
+        // The dead letters went with it.
+        self.dead.clear();
+        self.forgotten.extend(self.held_by.values());
     }
 
     /// The shipper's state is of an earlier time: it may cut events anew.
@@ -61,13 +91,22 @@ impl Oracle {
         self.dead.clear();
     }
 
+    /// Whether the store ever told where the stream stands.
+    pub(crate) fn is_known(&self, stream: StreamId) -> bool {
+        self.acknowledged.contains_key(&stream)
+    }
+
+    /// Whether the agent's state is gone.
+    pub(crate) fn is_forgotten(&self, agent: AgentId) -> bool {
+        self.forgotten.contains(&agent)
+    }
+
     /// A stream that has a mark, its mark, and the number of bytes of its file.
-    pub(crate) fn any_open(&self, generations: &[Generation], draw: usize) -> Option<(StreamId, u64)> {
+    pub(crate) fn any_open(&self, generations: &[Generation], draw: usize) -> Option<(StreamId, u64, u64)> {
         let open: Vec<_> = self.acknowledged.iter().filter(|(_, mark)| **mark > 0).collect();
-        let (stream, _) = open.get(draw % open.len().max(1))?;
-        let number = self.files.get(stream)?;
-        let file = generations.iter().find(|g| g.number == *number)?;
-        Some((**stream, file.content.len() as u64))
+        let (stream, mark) = open.get(draw % open.len().max(1))?;
+        let file = generations.get(*self.files.get(stream)?)?;
+        Some((**stream, file.content.len() as u64, **mark))
     }
 
     /// Notes what a request says.
@@ -75,16 +114,27 @@ impl Oracle {
     /// # Errors
     /// When an event is cut otherwise than it was sent before: a cut that a shipper has sent must hold after each
     /// restart (protocol rule 16).
-    pub(crate) fn sent(&mut self, request: &Request, counts: &mut Counts) -> Result<(), String> {
+    pub(crate) fn sent(
+        &mut self,
+        request: &Request,
+        generations: &[Generation],
+        counts: &mut Counts,
+    ) -> Result<(), String> {
         for message in &request.messages {
             match message {
                 Message::Open(open) => {
-                    self.files.insert(open.stream, open.factors.number);
+                    let before = self.held_by.insert(open.stream, request.agent);
+                    if before.is_some_and(|agent| agent != request.agent) {
+                        counts.hit(Hit::Claimed);
+                    }
+                    if let Entry::Vacant(place) = self.files.entry(open.stream) {
+                        place.insert(generation_of(open, generations)?);
+                    }
                 }
                 Message::Ranges(ranges) => {
                     for range in &ranges.ranges {
                         if let Fate::Events(payload) = &range.fate {
-                            self.cut_as_before(ranges.stream, payload)?;
+                            self.cut_as_before(ranges.stream, payload, generations)?;
                             continue;
                         }
                         let to = range.to.map_or(u64::MAX, |to| to.0);
@@ -106,26 +156,44 @@ impl Oracle {
         Ok(())
     }
 
-    fn cut_as_before(&mut self, stream: StreamId, payload: &EventsPayload) -> Result<(), String> {
+    fn cut_as_before(
+        &mut self,
+        stream: StreamId,
+        payload: &EventsPayload,
+        generations: &[Generation],
+    ) -> Result<(), String> {
+        // Read before its truncation a file may have had more than its copy: what goes on in the copy ends with that.
+        let copy_end = self.files.get(&stream).and_then(|index| generations[*index].copied_to).map(|end| end as u64);
         let cut = self.cut.entry(stream).or_default();
         for event in &payload.events {
             let (from, to) = (event.offset.0, event.offset.0 + u64::from(event.size));
             let before = *cut.entry(from).or_insert(to);
-            if before != to {
+            if before != to && copy_end == Some(to) {
+                cut.insert(from, to);
+            } else if before != to {
                 return Err(format!("stream {stream}: {from}..{before} was sent as an event, now {from}..{to}"));
             }
         }
         Ok(())
     }
 
-    /// Notes the marks that an answer shows; `streams` are those of the messages answered.
+    /// Notes the marks that an answer shows.
     ///
     /// # Errors
-    /// When something was sent that is older than the store keeps (protocol rule 37).
-    pub(crate) fn answered(&mut self, streams: &[Option<StreamId>], answer: &Answer) -> Result<(), String> {
-        for (stream, verdict) in streams.iter().zip(&answer.verdicts) {
-            if let Verdict::Ranges { expired: 1.., .. } = verdict {
-                return Err(format!("stream {stream:?}: events older than the store keeps were sent"));
+    /// When something was sent that is older than the store keeps (protocol rule 37), or was taken of who is fenced
+    /// (rules 3 and 6).
+    pub(crate) fn answered(&mut self, asked: &Asked, answer: &Answer) -> Result<(), String> {
+        for (stream, verdict) in asked.streams.iter().zip(&answer.verdicts) {
+            match verdict {
+                Verdict::Ranges { expired: 1.., .. } => {
+                    return Err(format!("stream {stream:?}: events older than the store keeps were sent"));
+                }
+                Verdict::Ranges { covered: None, .. } => self.must_hold(*stream, asked)?,
+                Verdict::Hello(hello) => {
+                    let newest = self.newest.entry(asked.agent).or_default();
+                    *newest = (*newest).max(hello.epoch);
+                }
+                _ => {}
             }
             let mark = match verdict {
                 Verdict::Ranges { mark, .. } => *mark,
@@ -133,9 +201,24 @@ impl Oracle {
                 _ => continue,
             };
             if let Some(stream) = stream {
+                if matches!(verdict, Verdict::Open(_)) {
+                    self.opened_for.insert(*stream, asked.agent);
+                }
                 let known = self.acknowledged.entry(*stream).or_default();
                 *known = (*known).max(mark.0);
             }
+        }
+        Ok(())
+    }
+
+    /// Whose ranges were taken must be the one who opened the stream last, in its newest start.
+    fn must_hold(&self, stream: Option<StreamId>, asked: &Asked) -> Result<(), String> {
+        let Some(stream) = stream else { return Ok(()) };
+        if self.opened_for.get(&stream).is_some_and(|agent| *agent != asked.agent) {
+            return Err(format!("stream {stream}: ranges of an agent were taken after another had claimed it"));
+        }
+        if self.newest.get(&asked.agent).is_some_and(|newest| *newest > asked.epoch) {
+            return Err(format!("stream {stream}: ranges of an older start of the agent were taken"));
         }
         Ok(())
     }
@@ -150,12 +233,12 @@ impl Oracle {
         snapshot: &Snapshot,
         generations: &[Generation],
     ) -> Result<(), String> {
-        let by_number: BTreeMap<u128, &Generation> = generations.iter().map(|g| (g.number, g)).collect();
-        let seen = self.gather(snapshot, &by_number, &mut Counts::default())?;
+        let seen = self.gather(snapshot, generations, &mut Counts::default())?;
         for (stream, ranges) in &self.dead {
             let mark = self.acknowledged.get(stream).copied().unwrap_or_default();
-            let Some(generation) = self.files.get(stream).and_then(|number| by_number.get(number)) else { continue };
-            let events = seen.get(&generation.number).map(Vec::as_slice).unwrap_or_default();
+            let Some(index) = self.files.get(stream) else { continue };
+            let generation = &generations[*index];
+            let events = seen.get(index).map(Vec::as_slice).unwrap_or_default();
             for &(from, to) in ranges.iter().filter(|(from, _)| *from < mark) {
                 let mut at = from;
                 while at < to {
@@ -192,19 +275,20 @@ impl Oracle {
         generations: &[Generation],
         counts: &mut Counts,
     ) -> Result<(), String> {
-        let by_number: BTreeMap<u128, &Generation> = generations.iter().map(|g| (g.number, g)).collect();
-        let seen = self.gather(snapshot, &by_number, counts)?;
-        for (number, events) in &seen {
-            no_overlap(events).map_err(|why| format!("file {number} ({}): {why}", by_number[number].name))?;
+        let seen = self.gather(snapshot, generations, counts)?;
+        for (index, events) in &seen {
+            let generation = &generations[*index];
+            no_overlap(events, generation, counts)
+                .map_err(|why| format!("generation {index} ({}): {why}", generation.name))?;
         }
         for (stream, &mark) in &self.acknowledged {
-            let Some(number) = self.files.get(stream) else { continue };
-            let events = seen.get(number).map(Vec::as_slice).unwrap_or_default();
-            let reached = self.covered_to(*number, events);
+            let Some(index) = self.files.get(stream) else { continue };
+            let events = seen.get(index).map(Vec::as_slice).unwrap_or_default();
+            let reached = self.covered_to(*index, events);
             if reached < mark {
                 return Err(format!(
-                    "file {number} ({}): acknowledged up to {mark} on stream {stream}, searchable only up to {reached}: {}",
-                    by_number.get(number).map_or("?", |g| g.name),
+                    "generation {index} ({}): acknowledged up to {mark} on stream {stream}, searchable only up to {reached}: {}",
+                    generations[*index].name,
                     show(events)
                 ));
             }
@@ -220,25 +304,26 @@ impl Oracle {
         counts: &mut Counts,
     ) -> Result<(), String> {
         self.check(snapshot, generations, counts)?;
-        let by_number: BTreeMap<u128, &Generation> = generations.iter().map(|g| (g.number, g)).collect();
-        let seen = self.gather(snapshot, &by_number, counts)?;
-        let opened: BTreeSet<u128> = self.files.values().copied().collect();
-        for generation in generations {
-            if generation.removed && !opened.contains(&generation.number) {
+        let seen = self.gather(snapshot, generations, counts)?;
+        let opened: BTreeSet<usize> = self.files.values().copied().collect();
+        for (index, generation) in generations.iter().enumerate() {
+            let holders = self.files.iter().filter(|(_, of)| **of == index).map(|(id, _)| self.held_by.get(id));
+            let known = holders.flatten().any(|agent| !self.forgotten.contains(agent));
+            if generation.removed && !(opened.contains(&index) && known) {
                 // Came and went while no shipper looked: nobody can know of it.
                 continue;
             }
-            let events = seen.get(&generation.number).map(Vec::as_slice).unwrap_or_default();
+            let events = seen.get(&index).map(Vec::as_slice).unwrap_or_default();
             if let Some(event) = events.iter().find(|event| event.provisional) {
                 return Err(format!("still provisional at the end: {event:?}"));
             }
-            let reached = self.covered_to(generation.number, events);
+            let reached = self.covered_to(index, events);
             if reached < generation.due() {
                 return Err(format!(
-                    "file {} ({}, removed: {}): {} bytes were written, covered only up to {reached}: {}",
-                    generation.number,
+                    "generation {index} ({}, removed: {}): {} of {} bytes are due, covered only up to {reached}: {}",
                     generation.name,
                     generation.removed,
+                    generation.due(),
                     generation.content.len(),
                     show(events)
                 ));
@@ -249,24 +334,21 @@ impl Oracle {
 
     /// Whether everything written has been acknowledged or declared.
     pub(crate) fn settled(&self, generations: &[Generation]) -> bool {
-        generations.iter().all(|generation| {
-            let streams: Vec<&StreamId> = self
-                .files
-                .iter()
-                .filter(|(_, number)| **number == generation.number)
-                .map(|(stream, _)| stream)
-                .collect();
+        generations.iter().enumerate().all(|(index, generation)| {
+            let streams: Vec<&StreamId> =
+                self.files.iter().filter(|(_, of)| **of == index).map(|(stream, _)| stream).collect();
             let reached = streams.iter().filter_map(|stream| self.acknowledged.get(stream)).max().copied();
-            let unseen = generation.removed && streams.is_empty();
+            let known = |id: &&StreamId| self.held_by.get(id).is_some_and(|agent| !self.forgotten.contains(agent));
+            let unseen = generation.removed && !streams.iter().any(known);
             unseen || reached.unwrap_or_default() >= generation.due()
         })
     }
 
     /// First byte of a file that is neither searchable nor declared.
-    fn covered_to(&self, number: u128, events: &[Seen]) -> u64 {
+    fn covered_to(&self, index: usize, events: &[Seen]) -> u64 {
         let mut spans: Vec<(u64, u64)> = events.iter().filter(|e| !e.provisional).map(|e| (e.from, e.to)).collect();
         for (stream, ranges) in &self.declared {
-            if self.files.get(stream) == Some(&number) {
+            if self.files.get(stream) == Some(&index) {
                 // Declared is what the store has taken: up to the mark it showed.
                 let mark = self.acknowledged.get(stream).copied().unwrap_or_default();
                 spans.extend(ranges.iter().filter(|(from, _)| *from <= mark));
@@ -279,22 +361,22 @@ impl Oracle {
     fn gather(
         &mut self,
         snapshot: &Snapshot,
-        generations: &BTreeMap<u128, &Generation>,
+        generations: &[Generation],
         counts: &mut Counts,
-    ) -> Result<BTreeMap<u128, Vec<Seen>>, String> {
-        let mut seen: BTreeMap<u128, Vec<Seen>> = BTreeMap::new();
+    ) -> Result<BTreeMap<usize, Vec<Seen>>, String> {
+        let mut seen: BTreeMap<usize, Vec<Seen>> = BTreeMap::new();
         for view in snapshot.partitions.values() {
             for event in view.memory.iter().flat_map(|block| block.iter()) {
-                let (number, event) = look(event, false, generations, counts)?;
-                seen.entry(number).or_default().push(event);
+                let (index, event) = self.look(event, false, generations, counts)?;
+                seen.entry(index).or_default().push(event);
             }
             for event in view.provisional.values() {
-                let (number, event) = look(event, true, generations, counts)?;
-                seen.entry(number).or_default().push(event);
+                let (index, event) = self.look(event, true, generations, counts)?;
+                seen.entry(index).or_default().push(event);
             }
             for segment in &view.segments {
-                for (number, event) in self.of_segment(segment, generations, counts)? {
-                    seen.entry(*number).or_default().push(*event);
+                for (index, event) in self.of_segment(segment, generations, counts)? {
+                    seen.entry(*index).or_default().push(*event);
                 }
             }
         }
@@ -305,62 +387,87 @@ impl Oracle {
     fn of_segment(
         &mut self,
         segment: &Arc<dyn Segment>,
-        generations: &BTreeMap<u128, &Generation>,
+        generations: &[Generation],
         counts: &mut Counts,
     ) -> Result<&[FileEvent], String> {
         let address = Arc::as_ptr(segment).cast::<()>() as usize;
-        match self.segments.entry(address) {
-            Entry::Occupied(known) => Ok(&known.into_mut().1),
-            Entry::Vacant(place) => {
-                let events = read_segment(segment.as_ref(), generations, counts)?;
-                Ok(&place.insert((Arc::clone(segment), events)).1)
+        if !self.segments.contains_key(&address) {
+            let events = self.read_segment(segment.as_ref(), generations, counts)?;
+            self.segments.insert(address, (Arc::clone(segment), events));
+        }
+        Ok(&self.segments[&address].1)
+    }
+
+    fn read_segment(
+        &self,
+        segment: &dyn Segment,
+        generations: &[Generation],
+        counts: &mut Counts,
+    ) -> Result<Vec<FileEvent>, String> {
+        let mut events = Vec::new();
+        for row in &segment.meta().streams {
+            let all = Offset(0)..Offset(u64::MAX);
+            let rows = segment.stream_rows(StreamId(row.stream), all).map_err(|error| error.to_string())?;
+            for (_, row) in rows {
+                let event = segment.event(row).map_err(|error| error.to_string())?;
+                events.push(self.look(&event, false, generations, counts)?);
             }
         }
+        Ok(events)
     }
-}
 
-fn read_segment(
-    segment: &dyn Segment,
-    generations: &BTreeMap<u128, &Generation>,
-    counts: &mut Counts,
-) -> Result<Vec<FileEvent>, String> {
-    let mut events = Vec::new();
-    for row in &segment.meta().streams {
-        let all = Offset(0)..Offset(u64::MAX);
-        let rows = segment.stream_rows(StreamId(row.stream), all).map_err(|error| error.to_string())?;
-        for (_, row) in rows {
-            let event = segment.event(row).map_err(|error| error.to_string())?;
-            events.push(look(&event, false, generations, counts)?);
+    /// Compares an event's bytes with what was written.
+    fn look(
+        &self,
+        event: &StoredEvent,
+        provisional: bool,
+        generations: &[Generation],
+        counts: &mut Counts,
+    ) -> Result<FileEvent, String> {
+        let stream = event.info.stream;
+        let index = *self.files.get(&stream).ok_or_else(|| format!("an event of unknown stream {stream}"))?;
+        let from = event.body.offset.0;
+        let to = from + u64::from(event.body.size);
+        let written = generations[index].content.get(from as usize..to as usize);
+        if written != Some(&event.raw[..]) {
+            let id = event.id();
+            return Err(format!("event {id} at {from}..{to} of generation {index} has not the bytes written there"));
         }
+        if event.body.continues.is_some() {
+            counts.hit(Hit::Continuation);
+        }
+        let repeated = event.body.flags.has(Flags::REPEATED);
+        Ok((index, Seen { from, to, stream, provisional, repeated }))
     }
-    Ok(events)
 }
 
-/// Compares an event's bytes with what was written.
-fn look(
-    event: &StoredEvent,
-    provisional: bool,
-    generations: &BTreeMap<u128, &Generation>,
-    counts: &mut Counts,
-) -> Result<(u128, Seen), String> {
-    let number = event.info.factors.number;
-    let generation = generations.get(&number).ok_or_else(|| format!("an event of unknown file {number}"))?;
-    let from = event.body.offset.0;
-    let to = from + u64::from(event.body.size);
-    let written = generation.content.get(from as usize..to as usize);
-    if written != Some(&event.raw[..]) {
-        return Err(format!("event {} at {from}..{to} of file {number} has not the bytes written there", event.id()));
-    }
-    if event.body.continues.is_some() {
-        counts.hit(Hit::Continuation);
-    }
-    Ok((number, Seen { from, to, stream: event.info.stream, provisional }))
+/// The generation that begins as a stream's factors say; no two begin alike.
+fn generation_of(open: &Open, generations: &[Generation]) -> Result<usize, String> {
+    let factors = &open.factors;
+    let len = factors.head_len as usize;
+    let fits = |g: &Generation| g.content.get(..len).is_some_and(|first| xxh3_64(first) == factors.head_hash);
+    let found = generations.iter().rposition(|g| len > 0 && plain_name(g.name) == factors.name && fits(g));
+    found.ok_or_else(|| {
+        let known: Vec<usize> = generations.iter().map(|g| g.content.len()).collect();
+        let (path, base) = (&factors.path, open.base.0);
+        let what = format!("stream {} of `{path}` (first {len} bytes, base {base})", open.stream);
+        format!("{what} begins as no file ever did, of {known:?} bytes")
+    })
 }
 
-fn no_overlap(events: &[Seen]) -> Result<(), String> {
-    for pair in events.windows(2) {
-        if pair[1].from < pair[0].to {
-            return Err(format!("seen twice: {:?} and {:?}", pair[0], pair[1]));
+/// What stands twice must say so, and only a hole between copy and truncation excuses it.
+fn no_overlap(events: &[Seen], generation: &Generation, counts: &mut Counts) -> Result<(), String> {
+    let excused = generation.copied_to.is_some();
+    let mut last: Option<Seen> = None;
+    for event in events {
+        if let Some(before) = last.filter(|before| event.from < before.to) {
+            if !(excused && (event.repeated || before.repeated) && event.stream != before.stream) {
+                return Err(format!("seen twice: {before:?} and {event:?}"));
+            }
+            counts.hit(Hit::Repeated);
+        }
+        if last.is_none_or(|before| before.to < event.to) {
+            last = Some(*event);
         }
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::counts::{Counts, Hit};
 use crate::network::{Network, Sender};
+use crate::trace;
 use crate::writer::LOGS;
 use outside::Files;
 use outside::sim::{SimClock, SimDisk, SimFiles, SimFolder, SimRng};
@@ -68,6 +69,7 @@ impl ShipperSide {
         match ShipperCore::open(Path::new(STATE), config(), outside) {
             Ok(core) if !process.is_dead() => {
                 self.process += 1;
+                trace::note(|| format!("shipper starts: {}", self.process));
                 if self.process > 1 {
                     counts.hit(Hit::ShipperRestart);
                 }
@@ -106,7 +108,8 @@ impl ShipperSide {
                 }
                 ShipperOutput::Audited(audit) => self.audit = Some(audit),
                 ShipperOutput::Notice(notice) if notice.text.starts_with("given up") => counts.hit(Hit::GivenUp),
-                ShipperOutput::Watch(_) | ShipperOutput::WakeAt(_) | ShipperOutput::Notice(_) => {}
+                ShipperOutput::Notice(notice) => trace::note(|| format!("  says: {}", notice.text)),
+                ShipperOutput::Watch(_) | ShipperOutput::WakeAt(_) => {}
             }
         }
     }
@@ -139,6 +142,7 @@ impl ShipperSide {
             counts.hit(Hit::ShipperKilledInFlight);
         }
         counts.hit(Hit::ShipperStateOld);
+        trace::note(|| "shipper's state put back".to_owned());
         self.running = None;
         self.disk.replace_folder(Path::new(STATE), copy);
         true
@@ -146,7 +150,7 @@ impl ShipperSide {
 
     /// The dead letters that stand on the disk.
     pub(crate) fn letters(&self) -> Vec<Letter> {
-        let files = self.disk.process();
+        let files = self.disk.bystander();
         let letters = shipper::read_dead_letters(&*files, Path::new(STATE)).expect("the folder can be listed");
         letters.into_iter().map(|letter| letter.expect("letters come into being whole")).collect()
     }
@@ -155,9 +159,23 @@ impl ShipperSide {
     pub(crate) fn ask_for_replay(&mut self, counts: &mut Counts) {
         let waiting: Vec<Letter> = self.letters().into_iter().filter(|letter| !letter.replay).collect();
         let Some(letter) = waiting.get(self.rng.below(waiting.len().max(1) as u64) as usize) else { return };
-        let asked = shipper::ask_for_replay(&*self.disk.process(), Path::new(STATE), letter.stream, letter.body.offset);
+        let asked =
+            shipper::ask_for_replay(&*self.disk.bystander(), Path::new(STATE), letter.stream, letter.body.offset);
         asked.expect("it was just there");
         counts.hit(Hit::ReplayAsked);
+    }
+
+    /// Kills the shipper and removes its state folder: it must find back what the indexer knows.
+    pub(crate) fn wipe_state(&mut self, network: &mut Network, counts: &mut Counts) {
+        if network.in_flight(self.process) {
+            counts.hit(Hit::ShipperKilledInFlight);
+        }
+        counts.hit(Hit::ShipperStateWiped);
+        trace::note(|| "shipper's state wiped".to_owned());
+        self.running = None;
+        self.copy = None;
+        self.speaks_as = None;
+        self.disk.remove_folder(Path::new(STATE));
     }
 
     fn bury(&mut self, network: &mut Network, counts: &mut Counts) {
@@ -168,7 +186,9 @@ impl ShipperSide {
             counts.hit(Hit::ShipperKilledInFlight);
         }
         self.running = None;
+        trace::note(|| "shipper dies".to_owned());
         if self.rng.one_in(2) {
+            trace::note(|| "power cut".to_owned());
             counts.hit(Hit::ShipperPowerCut);
             self.disk.power_cut();
         }

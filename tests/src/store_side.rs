@@ -182,7 +182,7 @@ impl StoreSide {
             // Anywhere between its first file and the removal of its parts.
             process.die_after(self.rng.below(40));
         }
-        let is_squeezed = is_merge && self.rng.one_in(8);
+        let is_squeezed = self.rng.one_in(if is_merge { 8 } else { 40 });
         if is_squeezed {
             self.disk.set_capacity(self.disk.used() + self.rng.below(1_000));
         }

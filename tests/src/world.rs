@@ -2,9 +2,10 @@
 
 use crate::counts::{Counts, Hit};
 use crate::network::Network;
-use crate::oracle::Oracle;
+use crate::oracle::{Asked, Oracle};
 use crate::shipper_side::ShipperSide;
 use crate::store_side::{Builder, Heard, StoreSide};
+use crate::trace;
 use crate::writer::{LOGS, Writer};
 use bytes::Bytes;
 use indexer::store::core::StoreInput;
@@ -30,17 +31,21 @@ pub(crate) const DISK_BYTES: u64 = 16 << 20;
 /// Ticket of requests that nobody waits for.
 const PROBE: u64 = u64::MAX;
 const CALM_ROUNDS: u32 = 3_000;
+/// EMFILE, EACCES, EIO, ESTALE.
+const REFUSALS: [i32; 4] = [24, 13, 5, 116];
 
 /// How a run is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Steps before the calm.
     pub steps: u32,
+    /// A failure tells what happened before it.
+    pub trace: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { steps: 200 }
+        Options { steps: 200, trace: false }
     }
 }
 
@@ -72,8 +77,8 @@ struct World {
     counts: Counts,
     /// What the oracle said of a request; looked at after the step.
     failure: Option<String>,
-    /// Streams of the messages of each request at the store.
-    streams: BTreeMap<u64, Vec<Option<StreamId>>>,
+    /// Requests at the store.
+    asked: BTreeMap<u64, Asked>,
 }
 
 /// Makes one run.
@@ -82,11 +87,15 @@ struct World {
 /// What did not hold.
 pub fn run(seed: u64, options: Options) -> Result<Counts, Failure> {
     let step = Cell::new(0);
+    if options.trace {
+        trace::begin();
+    }
     // A panic of the code under test is a failure like any other, and must name its seed.
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(seed);
         for n in 0..options.steps {
             step.set(n);
+            trace::note(|| format!("step {n} at {:?}", outside::Clock::monotonic(&world.clock)));
             world.act();
             world.check()?;
         }
@@ -94,7 +103,11 @@ pub fn run(seed: u64, options: Options) -> Result<Counts, Failure> {
         world.collect_faults();
         Ok(world.counts)
     }));
-    let failed = |what| Failure { seed, step: step.get(), what };
+    let lines = trace::take();
+    let failed = |what: String| {
+        let what = if lines.is_empty() { what } else { format!("{}\n{what}", lines.join("\n")) };
+        Failure { seed, step: step.get(), what }
+    };
     match outcome {
         Ok(result) => result.map_err(failed),
         Err(cause) => {
@@ -112,6 +125,9 @@ impl World {
         let builder = if seed % EMBEDDED == 7 { Builder::Embedded } else { Builder::Naive };
         let host = SimDisk::new(DISK_BYTES, clock.clone(), draw(1));
         host.short_reads(seed.is_multiple_of(2));
+        host.reuse_inodes(!seed.is_multiple_of(3));
+        host.late_sizes(seed.is_multiple_of(5));
+        host.coarse_times(if seed.is_multiple_of(7) { 2_000_000_000 } else { 1 });
         let data = SimDisk::new(DISK_BYTES, clock.clone(), draw(2));
         World {
             writer: Writer::new(host.clone(), clock.clone(), draw(3)),
@@ -121,7 +137,7 @@ impl World {
             oracle: Oracle::default(),
             counts: Counts::default(),
             failure: None,
-            streams: BTreeMap::new(),
+            asked: BTreeMap::new(),
             clock,
             rng,
         }
@@ -132,7 +148,8 @@ impl World {
         match self.rng.below(100) {
             0..26 => self.writer.write(&mut self.counts),
             26..29 => self.writer.rotate(!self.shipper.is_up(), &mut self.counts),
-            29..31 => self.writer.write_stale(&mut self.counts),
+            29 => self.writer.write_stale(&mut self.counts),
+            30 => self.writer.go_on(&mut self.counts),
             31..43 => self.pass_time(),
             43..61 => self.shipper_turn(),
             61..73 => self.arrive(),
@@ -144,15 +161,16 @@ impl World {
             96..98 => {
                 self.store.kill(&mut self.network, &mut self.counts);
                 if !self.store.is_up() {
-                    self.streams.clear();
+                    self.asked.clear();
                 }
             }
             98 => self.trouble(),
-            _ => match self.rng.below(18) {
+            _ => match self.rng.below(20) {
+                18 => self.wipe_state(),
                 0 => self.wipe_store(),
                 1..5 => self.shipper.copy_state(self.oracle.opened()),
                 5..9 => self.put_state_back(),
-                9..13 => self.probe(),
+                9..18 => self.probe(),
                 _ => self.ask_to_stop(),
             },
         }
@@ -165,6 +183,7 @@ impl World {
     }
 
     fn pass_time(&mut self) {
+        self.writer.finish_truncations(&mut self.counts);
         let ms = match self.rng.below(20) {
             0 => 700_000,
             1..4 => {
@@ -193,7 +212,7 @@ impl World {
         let before = self.network.requests.len();
         self.shipper.step(input, &mut self.network, &mut self.counts);
         for envelope in &self.network.requests[before.min(self.network.requests.len())..] {
-            if let Err(failure) = self.oracle.sent(&envelope.request, &mut self.counts) {
+            if let Err(failure) = self.oracle.sent(&envelope.request, &self.writer.generations, &mut self.counts) {
                 self.failure.get_or_insert(failure);
             }
         }
@@ -206,7 +225,7 @@ impl World {
         }
         let Some((ticket, request)) = self.network.arrive(self.shipper.process, &mut self.counts) else { return };
         let streams = request.messages.iter().map(stream_of).collect();
-        self.streams.insert(ticket, streams);
+        self.asked.insert(ticket, Asked { agent: request.agent, epoch: request.epoch, streams });
         let heard = self.store.request(ticket, request, &mut self.network, &mut self.counts);
         self.hear(heard);
     }
@@ -227,11 +246,12 @@ impl World {
 
     fn hear(&mut self, heard: Heard) {
         match heard {
-            Heard::Died => self.streams.clear(),
+            Heard::Died => self.asked.clear(),
             Heard::Answers(answers) => {
                 for (ticket, answer) in answers {
-                    let streams = self.streams.remove(&ticket).unwrap_or_default();
-                    if let Err(failure) = self.oracle.answered(&streams, &answer) {
+                    if let Some(asked) = self.asked.remove(&ticket)
+                        && let Err(failure) = self.oracle.answered(&asked, &answer)
+                    {
                         self.failure.get_or_insert(failure);
                     }
                     self.network.answer(ticket, answer, &mut self.counts);
@@ -247,9 +267,11 @@ impl World {
     }
 
     fn trouble(&mut self) {
-        match self.rng.below(8) {
+        match self.rng.below(11) {
             6 => self.network.refusing = true,
             7 => self.network.bytes_max = 100 + self.rng.below(1_000) as usize,
+            8 => self.shipper.disk.refuse_opens(1 + self.rng.below(8) as u32, REFUSALS[self.rng.below(4) as usize]),
+            9 | 10 => self.shipper.disk.refuse_reads(1 + self.rng.below(4) as u32, 5),
             0 => self.store.disk.set_capacity(self.store.disk.used() + self.rng.below(2_000)),
             1 => self.shipper.disk.set_capacity(self.shipper.disk.used() + self.rng.below(300)),
             2 => self.store.disk.fail_syncs(1),
@@ -260,6 +282,8 @@ impl World {
     fn end_of_trouble(&mut self) {
         self.store.disk.set_capacity(DISK_BYTES);
         self.shipper.disk.set_capacity(DISK_BYTES);
+        self.shipper.disk.refuse_opens(0, 0);
+        self.shipper.disk.refuse_reads(0, 0);
         self.store.disk.fail_syncs(0);
         self.network.refusing = false;
         self.network.bytes_max = usize::MAX;
@@ -268,13 +292,29 @@ impl World {
     /// Someone removes the data folder: a store of a new incarnation begins, and the files are all there is.
     fn wipe_store(&mut self) {
         self.counts.hit(Hit::StoreWiped);
+        trace::note(|| "store wiped".to_owned());
         self.store.wipe(&mut self.network, &mut self.counts);
-        self.streams.clear();
+        self.asked.clear();
         self.oracle.wiped();
+        self.forget_what_claims_cannot_know();
         // What is on its way may still be taken by the new store.
         for envelope in &self.network.requests {
-            let _cut_anew = self.oracle.sent(&envelope.request, &mut Counts::default());
+            let _cut_anew = self.oracle.sent(&envelope.request, &self.writer.generations, &mut Counts::default());
         }
+    }
+
+    fn wipe_state(&mut self) {
+        self.shipper.wipe_state(&mut self.network, &mut self.counts);
+        self.oracle.state_wiped();
+        self.forget_what_claims_cannot_know();
+    }
+
+    /// A stream of a dead agent that the store first hears of when its successor has asked for claims already stands
+    /// twice, and nobody could know. A request does not live as long as it takes to lose a state folder.
+    fn forget_what_claims_cannot_know(&mut self) {
+        let oracle = &self.oracle;
+        let unheard = |message: &Message| matches!(message, Message::Open(open) if !oracle.is_known(open.stream));
+        self.network.forget(|request| oracle.is_forgotten(request.agent) && request.messages.iter().any(unheard));
     }
 
     fn put_state_back(&mut self) {
@@ -286,12 +326,13 @@ impl World {
     /// A sender in the shipper's name that breaks the rules: behind the mark, or over it. It must be refused.
     fn probe(&mut self) {
         let draw = self.rng.below(1 << 20) as usize;
-        let Some((stream, len)) = self.oracle.any_open(&self.writer.generations, draw) else { return };
+        let Some((stream, len, mark)) = self.oracle.any_open(&self.writer.generations, draw) else { return };
         let Some((agent, epoch)) = self.shipper.speaks_as else { return };
         if !self.store.is_up() {
             return;
         }
-        let (from, to) = if draw.is_multiple_of(2) { (len + 1_000, len + 1_010) } else { (0, len + 1_000) };
+        let over = (mark.saturating_sub(5), mark + 5);
+        let (from, to) = if draw.is_multiple_of(2) { (len + 1_000, len + 1_010) } else { over };
         let request = Request { agent, epoch, messages: vec![Message::Ranges(one_event(stream, from, to))] };
         let heard = self.store.request(PROBE, request, &mut self.network, &mut self.counts);
         self.hear(heard);
@@ -317,6 +358,7 @@ impl World {
     /// Everything runs, nothing fails, nobody writes: then all must be settled, within bounds.
     fn calm(&mut self) -> Result<(), String> {
         self.end_of_trouble();
+        self.writer.finish(&mut self.counts);
         self.network.reliable = true;
         let mut asked = 0;
         for round in 0..CALM_ROUNDS {
@@ -389,6 +431,24 @@ impl World {
             if disk.faults().contains_key(&Fault::DiskFull) {
                 self.counts.hit(full);
             }
+        }
+        let of_host = [
+            (Fault::InodeReused, Hit::InodeReused),
+            (Fault::OpenRefused, Hit::OpenRefused),
+            (Fault::ReadRefused, Hit::ReadRefused),
+            (Fault::LateSize, Hit::LateSize),
+            (Fault::ShortRead, Hit::ShortRead),
+        ];
+        for (fault, hit) in of_host {
+            if self.shipper.disk.faults().contains_key(&fault) {
+                self.counts.hit(hit);
+            }
+        }
+        for (call, n) in self.shipper.disk.deaths() {
+            self.counts.hits(Hit::ShipperDeath(call), n);
+        }
+        for (call, n) in self.store.disk.deaths() {
+            self.counts.hits(Hit::StoreDeath(call), n);
         }
         if self.store.disk.faults().contains_key(&Fault::SyncFailed) {
             self.counts.hit(Hit::StoreSyncFailed);
