@@ -15,7 +15,7 @@ pub(crate) enum Course<'a> {
     /// It is sent.
     Send,
     /// A rule leaves it out: which.
-    Exclude(&'static str),
+    Exclude(&'a str),
     /// It was refused: why.
     Dead(&'a str),
 }

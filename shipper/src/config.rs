@@ -158,6 +158,23 @@ impl ShipperConfig {
         self.source_of(path).and_then(|s| s.rate).or(self.file_rate)
     }
 
+    /// The rule that leaves out a file that was followed under this name; `None` when it is still followed.
+    pub(crate) fn rule_that_leaves_out(&self, path: &Path) -> Option<String> {
+        if self.folders.iter().any(|named| named == path) {
+            return None;
+        }
+        let name = name_of(path);
+        let below = self.folders.iter().find_map(|folder| path.strip_prefix(folder).ok());
+        let names: Vec<String> = match below {
+            Some(below) => below.components().map(|part| part.as_os_str().to_string_lossy().into_owned()).collect(),
+            None => vec![name.clone()],
+        };
+        match self.exclude.iter().find(|pattern| names.iter().any(|name| fits_pattern(pattern, name))) {
+            Some(pattern) => Some(format!("`{pattern}` of `exclude`")),
+            None => (!self.include.iter().any(|pattern| fits_pattern(pattern, &name))).then(|| "`include`".to_owned()),
+        }
+    }
+
     /// Why a file of that name is not followed; `None` when it is.
     pub fn why_left_out(&self, name: &str) -> Option<String> {
         if let Some(pattern) = self.exclude.iter().find(|pattern| fits_pattern(pattern, name)) {

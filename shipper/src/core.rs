@@ -16,6 +16,7 @@ mod compare;
 mod concurrency;
 mod configure;
 mod cuts;
+mod exclusion;
 mod formats;
 mod hold;
 mod index;

@@ -125,6 +125,14 @@ impl Anchors {
     }
 }
 
+/// Events that begin before a place are left out by a rule (protocol rule 25).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LeftOut {
+    /// `u64::MAX` while the rule holds; then the size that the file had when it was taken in again.
+    pub(crate) to: Offset,
+    pub(crate) rule: String,
+}
+
 /// Durable facts of one stream.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kept {
@@ -148,6 +156,8 @@ pub(crate) struct Kept {
     pub(crate) copy_ends: Option<u64>,
     /// It lost its file, and nobody had looked at that for a while: how far it went is not known.
     pub(crate) end_unknown: bool,
+    /// What configuration leaves out of it.
+    pub(crate) left_out: Option<LeftOut>,
     pub(crate) predecessor: Option<StreamId>,
     pub(crate) base: Offset,
     /// Context at the base, as it was opened with.

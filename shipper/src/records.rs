@@ -3,7 +3,7 @@
 //! Protobuf: fields are only ever added, so that an older state folder always opens. A record kind that is not
 //! known is refused with the version of the slot file, not here.
 
-use crate::kept::{Anchors, Head, Kept, LastEvent, Loss, MarkStep, Packed, Phase};
+use crate::kept::{Anchors, Head, Kept, LastEvent, LeftOut, Loss, MarkStep, Packed, Phase};
 use outside::FileId;
 use parsers::{Formats, Input, InputAt, Offset, TimeNs, Zone, ZoneSource};
 use prost::Message;
@@ -227,6 +227,10 @@ struct StreamRecord {
     copy_ends: Option<u64>,
     #[prost(bool, tag = "35")]
     end_unknown: bool,
+    #[prost(uint64, optional, tag = "36")]
+    left_out_to: Option<u64>,
+    #[prost(string, tag = "37")]
+    left_out_by: String,
 }
 
 fn number_of(bytes: &[u8]) -> u128 {
@@ -403,6 +407,8 @@ impl From<&Kept> for StreamRecord {
             packed_bytes: k.packed.map_or(0, |p| p.bytes),
             copy_ends: k.copy_ends,
             end_unknown: k.end_unknown,
+            left_out_to: k.left_out.as_ref().map(|left_out| left_out.to.0),
+            left_out_by: k.left_out.as_ref().map_or_else(String::new, |left_out| left_out.rule.clone()),
         }
     }
 }
@@ -423,6 +429,7 @@ impl From<StreamRecord> for Kept {
             packed: r.packed_file_bytes.map(|file_bytes| Packed { file_bytes, bytes: r.packed_bytes }),
             copy_ends: r.copy_ends,
             end_unknown: r.end_unknown,
+            left_out: r.left_out_to.map(|to| LeftOut { to: Offset(to), rule: r.left_out_by }),
             predecessor: r.predecessor.map(StreamId),
             base: Offset(r.base),
             base_context: r.base_context,

@@ -4,7 +4,7 @@ use super::report::cure;
 use super::scan::{Found, group};
 use super::{Importance, ShipperCore};
 use crate::identity::{has_first_line, is_archive, name_of, read_first, stream_id};
-use crate::kept::{Anchors, Head, Kept, Packed, Phase};
+use crate::kept::{Anchors, Head, Kept, LeftOut, Packed, Phase};
 use crate::packed::is_packed;
 use crate::records::Entry;
 use crate::stream::{Lost, Naming, Stream};
@@ -234,7 +234,7 @@ impl ShipperCore {
         }
         let base = begin.base.map_or(Offset(0), |a| a.at);
         let context = begin.context.encode();
-        let kept = Kept {
+        let mut kept = Kept {
             id,
             first_path: begin.first_path.unwrap_or_else(|| path.to_owned()),
             path: path.to_owned(),
@@ -247,6 +247,7 @@ impl ShipperCore {
             packed: begin.packed,
             copy_ends: None,
             end_unknown: false,
+            left_out: None,
             predecessor: begin.predecessor,
             base,
             base_context: context.clone(),
@@ -266,6 +267,9 @@ impl ShipperCore {
             ledger_whole: true,
             other: OtherBytes::default(),
         };
+        // A generation that begins in place under a name that is left out by now.
+        let rule = self.config.rule_that_leaves_out(&kept.first_path);
+        kept.left_out = rule.map(|rule| LeftOut { to: Offset(u64::MAX), rule });
         self.journal_first(&Entry::Stream(Box::new(kept.clone())));
         let mut stream = Stream::new(kept, self.now);
         stream.size = facts.size;

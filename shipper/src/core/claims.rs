@@ -179,6 +179,7 @@ fn kept_of(known: &Claimable) -> Kept {
         packed: None,
         copy_ends: None,
         end_unknown: false,
+        left_out: None,
         predecessor: factors.predecessor,
         base: known.base,
         base_context: Vec::new(),

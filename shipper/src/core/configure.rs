@@ -36,6 +36,7 @@ impl ShipperCore {
                 tail.parser.redact(self.config.redaction_of(&stream.kept.first_path));
             }
         }
+        self.judge_exclusions();
         self.scans.want_all();
         self.notice(Importance::Info, "configuration read again");
         if !stays.is_empty() {

@@ -344,7 +344,7 @@ impl ShipperCore {
         });
         let lost_context = if stream.context_lost { Flags::CONTEXT_LOST } else { Flags::default() };
         let stop = stream.doubt.as_ref().map_or(Offset(u64::MAX), |doubt| doubt.stop());
-        let condemned = &stream.condemned;
+        let (condemned, left_out) = (&stream.condemned, stream.kept.left_out.as_ref());
         let (mut last_time, mut too_old) = (tail.parser.context().last_time, false);
         tail.advance(&inputs, stop, &mut |closed| {
             let mut extra = lost_context;
@@ -356,10 +356,13 @@ impl ShipperCore {
             last_time = time.or(last_time);
             let course = match condemned.get(&closed.event.offset) {
                 Some(reason) => Course::Dead(reason),
-                None if last_time.is_some() && last_time < oldest => Course::Exclude(TOO_OLD),
-                None => Course::Send,
+                None => match left_out.filter(|left_out| closed.event.offset < left_out.to) {
+                    Some(left_out) => Course::Exclude(&left_out.rule),
+                    None if last_time.is_some() && last_time < oldest => Course::Exclude(TOO_OLD),
+                    None => Course::Send,
+                },
             };
-            too_old |= matches!(course, Course::Exclude(_));
+            too_old |= matches!(course, Course::Exclude(TOO_OLD));
             batch.push(&wiring, closed, extra, course);
         });
         tail.give_back(&mut self.scratch);
@@ -425,7 +428,7 @@ impl ShipperCore {
         let stream = self.streams.get(&id)?;
         let facts = FileFacts { name: stream.kept.name.clone(), family: None };
         let main = self.by_path.get(&stream.kept.path.parent()?.join(facts.repeats()?))?;
-        let main = self.streams.get(main).filter(|s| s.error.is_none() && s.has_file())?;
+        let main = self.streams.get(main).filter(|s| s.error.is_none() && s.has_file() && s.kept.left_out.is_none())?;
         main.tail.as_ref()?.parser.context().last_time
     }
 

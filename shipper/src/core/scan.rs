@@ -532,7 +532,7 @@ impl ShipperCore {
 }
 
 /// Facts of a stream's file, in the offsets of the stream; `None` when a compressed one was written anew.
-fn own_facts(kept: &Kept, facts: Metadata) -> Option<Metadata> {
+pub(super) fn own_facts(kept: &Kept, facts: Metadata) -> Option<Metadata> {
     match kept.packed {
         None => Some(facts),
         Some(packed) => (facts.size == packed.file_bytes).then_some(Metadata { size: packed.bytes, ..facts }),

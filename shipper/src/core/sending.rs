@@ -373,6 +373,10 @@ impl ShipperCore {
         let oldest = self.oldest();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let Some(tail) = &stream.tail else { return };
+        if stream.kept.left_out.as_ref().is_some_and(|left_out| offset < left_out.to) {
+            stream.shown = Some((offset, size));
+            return;
+        }
         let Some(open) = tail.parser.provisional(tail.open_bytes()) else {
             stream.shown = Some((offset, size));
             return;

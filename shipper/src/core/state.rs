@@ -151,6 +151,7 @@ impl ShipperCore {
         }
         self.journal.has_new = true;
         self.take_up_pins()?;
+        self.judge_exclusions();
         if self.scans.first_start {
             // The agent's id must be durable before anything is said in its name.
             self.slots.begin(&snapshot(&self.agent, &self.outside, &self.streams))?;

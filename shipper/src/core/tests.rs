@@ -4,6 +4,7 @@
 mod crash;
 mod delivery;
 mod exactly_once;
+mod exclusion;
 mod following;
 mod holding;
 mod known_failures;
