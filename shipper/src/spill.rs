@@ -14,7 +14,8 @@
 //!        offset in the log file u64, its bytes u32, packed bytes u32, crc32 of the packed ones u32,
 //!        crc32 of these 20 bytes u32, then the packed bytes (zstd)
 //! ```
-//! Numbers are little-endian. It is only ever appended to; what follows the last whole block was not written to its
+//! Numbers are little-endian. A block of no bytes says that the file ended there when this was written, and had been
+//! left alone for long enough to have ended. It is only ever appended to; what follows the last whole block was not written to its
 //! end and counts as not there. There is a block of the head, then those from just before the mark on: what lies
 //! between was settled long ago and reads as the end of the file.
 //!
@@ -77,6 +78,8 @@ pub(crate) struct Spill {
     stream: StreamId,
     modified_ns: i64,
     blocks: Vec<Block>,
+    /// Whether the file had ended where this ends.
+    ended: bool,
     /// Where the next block goes.
     at: u64,
     /// The block that was read last.
@@ -101,7 +104,8 @@ impl Spill {
         header.extend(crc32fast::hash(&header).to_le_bytes());
         file.write_all_at(&header, 0)?;
         let at = header.len() as u64;
-        let mut spill = Spill { file, stream, modified_ns, blocks: Vec::new(), at, unpacked: Mutex::new(None) };
+        let mut spill =
+            Spill { file, stream, modified_ns, blocks: Vec::new(), ended: false, at, unpacked: Mutex::new(None) };
         spill.take_block(log, 0, Head::BYTES_MAX)?;
         Ok(spill)
     }
@@ -136,17 +140,33 @@ impl Spill {
             return Ok(0);
         }
         let packed = zstd::bulk::compress(&bytes[..len], 1)?;
+        self.append(at, len, &packed)?;
+        Ok(len)
+    }
+
+    /// The file ended where this ends: nobody wrote to it for long enough.
+    ///
+    /// # Errors
+    /// What the file system said.
+    pub(crate) fn end_here(&mut self) -> io::Result<()> {
+        if self.ended { Ok(()) } else { self.append(self.end(), 0, &[]) }
+    }
+
+    fn append(&mut self, at: u64, len: usize, packed: &[u8]) -> io::Result<()> {
         let mut block = at.to_le_bytes().to_vec();
         block.extend((len as u32).to_le_bytes());
         block.extend((packed.len() as u32).to_le_bytes());
-        block.extend(crc32fast::hash(&packed).to_le_bytes());
+        block.extend(crc32fast::hash(packed).to_le_bytes());
         block.extend(crc32fast::hash(&block).to_le_bytes());
-        block.extend(&packed);
+        block.extend(packed);
         self.file.write_all_at(&block, self.at)?;
         let packed_at = self.at + BLOCK_HEADER as u64;
-        self.blocks.push(Block { at, len: len as u32, packed_at, packed_len: packed.len() as u32 });
+        self.ended = len == 0;
+        if !self.ended {
+            self.blocks.push(Block { at, len: len as u32, packed_at, packed_len: packed.len() as u32 });
+        }
         self.at += block.len() as u64;
-        Ok(len)
+        Ok(())
     }
 
     /// Makes what was taken durable.
@@ -181,7 +201,8 @@ impl Spill {
         let stream = StreamId(u64_at(&header, 16));
         let modified_ns = u64_at(&header, 24) as i64;
         let at = HEADER as u64;
-        let mut spill = Spill { file, stream, modified_ns, blocks: Vec::new(), at, unpacked: Mutex::new(None) };
+        let mut spill =
+            Spill { file, stream, modified_ns, blocks: Vec::new(), ended: false, at, unpacked: Mutex::new(None) };
         spill.find_blocks(size).map_err(failed)?;
         Ok(spill)
     }
@@ -203,7 +224,10 @@ impl Spill {
             if crc32fast::hash(&packed) != u32_at(&header, 16) {
                 break;
             }
-            self.blocks.push(Block { at, len, packed_at, packed_len });
+            self.ended = len == 0;
+            if !self.ended {
+                self.blocks.push(Block { at, len, packed_at, packed_len });
+            }
             self.at = packed_at + u64::from(packed_len);
         }
         Ok(())
@@ -218,6 +242,11 @@ impl Spill {
     pub(crate) fn end(&self) -> u64 {
         // The head alone says nothing of what is owed.
         self.blocks.last().map_or(0, Block::end)
+    }
+
+    /// Whether the file had ended there.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Bytes it takes on disk.

@@ -2,7 +2,8 @@
 //!
 //! It is done while the indexer takes nothing, and when this process ends, for removed files that no pin could be
 //! made of; never while all goes well. The handle is kept beside the copy, since a stale writer may still write,
-//! until the bounds ask for its space. A start goes on from the copy.
+//! until the bounds ask for its space. A start goes on from the copy; unless the file had ended before, what may have
+//! been written after the last look at it is declared lost.
 
 use super::hold::FOLDER;
 use super::{Importance, ShipperCore};
@@ -28,6 +29,8 @@ pub(super) struct Spilled {
     writing: Option<Spill>,
     /// Bytes on disk.
     pub(super) bytes: u64,
+    /// When something was last added.
+    grew_at: Duration,
 }
 
 impl Spilled {
@@ -66,7 +69,11 @@ impl ShipperCore {
         if !owed || path != path_of(&self.state_folder, id) || spill.end() <= self.streams[&id].kept.mark.0 {
             return self.outside.files.remove_file(&path);
         }
-        self.holding.spilled.insert(id, Spilled { writing: None, bytes: spill.bytes() });
+        self.holding.spilled.insert(id, Spilled { writing: None, bytes: spill.bytes(), grew_at: self.now });
+        if let Some(stream) = self.streams.get_mut(&id) {
+            // What came after the last look at it went with the process that had it open.
+            stream.kept.end_unknown = !spill.has_ended();
+        }
         self.read_from(id, spill);
         Ok(())
     }
@@ -161,6 +168,9 @@ impl ShipperCore {
         let path = path_of(&self.state_folder, id);
         let known = self.holding.spilled.get_mut(&id);
         let new = known.is_none();
+        // As after any rotation: a file that nobody wrote to for so long has ended (protocol rule 10).
+        let quiet =
+            known.as_ref().is_some_and(|copy| self.now.saturating_sub(copy.grew_at) >= self.config.timing.close_after);
         let (mut made, writing) = match known {
             Some(Spilled { writing: Some(spill), .. }) => (None, Some(spill)),
             Some(_) => return Ok(0),
@@ -171,7 +181,10 @@ impl ShipperCore {
         };
         let Some(spill) = writing.or(made.as_mut()) else { return Ok(0) };
         let copied = spill.take(log, stream.kept.mark, most).and_then(|copied| {
-            if copied > 0 || new {
+            if copied == 0 && quiet && !spill.has_ended() {
+                spill.end_here()?;
+                spill.sync()?;
+            } else if copied > 0 || new {
                 spill.sync()?;
             }
             Ok(copied)
@@ -187,10 +200,13 @@ impl ShipperCore {
         }
         match made {
             Some(spill) => {
-                self.holding.spilled.insert(id, Spilled { writing: Some(spill), bytes });
+                self.holding.spilled.insert(id, Spilled { writing: Some(spill), bytes, grew_at: self.now });
             }
             None => {
                 if let Some(spilled) = self.holding.spilled.get_mut(&id) {
+                    if spilled.bytes < bytes && copied.as_ref().is_ok_and(|copied| *copied > 0) {
+                        spilled.grew_at = self.now;
+                    }
                     spilled.bytes = bytes;
                 }
             }
@@ -210,8 +226,8 @@ impl ShipperCore {
     pub(super) fn let_handle_go(&mut self, id: StreamId) -> Option<u64> {
         let stream = self.streams.get(&id).filter(|_| self.is_copied(id))?;
         let size = stream.held_metadata()?.ok()?.size;
-        let quiet = self.now.saturating_sub(stream.grew_at) >= self.config.timing.close_after;
-        if quiet && stream.busy.is_none() {
+        let ended = self.holding.spilled.get(&id)?.writing.as_ref()?.has_ended();
+        if ended && stream.busy.is_none() {
             let spill = self.holding.spilled.get_mut(&id)?.writing.take()?;
             self.read_from(id, spill);
         }
@@ -239,11 +255,12 @@ impl ShipperCore {
 
     /// What the file held behind the end of its copy went with the process that had it open.
     pub(super) fn declare_what_was_not_copied(&mut self, id: StreamId) {
-        let Some(stream) = self.streams.get(&id) else { return };
-        let (end, seen) = (stream.size, stream.kept.size_seen);
-        if stream.kept.file == spill::identity(id) && seen > end {
-            let reason = "the file was removed, and the shipper killed before all of it was copied".to_owned();
-            self.declare(id, Loss { from: Offset(end), to: Some(Offset(seen)), reason });
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.kept.file == spill::identity(id) && stream.kept.end_unknown {
+            stream.kept.end_unknown = false;
+            let from = Offset(stream.size);
+            let reason = "the file was removed, and the shipper ended before it was sure to have a copy of all of it";
+            self.declare(id, Loss { from, to: None, reason: reason.to_owned() });
         }
     }
 }

@@ -206,7 +206,7 @@ fn removed_and_unpinned(seed: u64, set: impl FnOnce(&mut World)) -> World {
 #[test]
 fn where_no_link_can_be_made_a_removed_file_is_copied_and_outlives_the_process() {
     let mut w = removed_and_unpinned(6, |_| {});
-    silence(&mut w, 3);
+    silence(&mut w, 9);
     assert_eq!(copies(&w), 1);
     let size = lines(0..1000).len() as u64;
     let held = w.status().held_bytes;
@@ -220,6 +220,18 @@ fn where_no_link_can_be_made_a_removed_file_is_copied_and_outlives_the_process()
     assert!(w.indexer.rows.values().any(|row| row.bytes() == all && row.gone), "{:#?}", w.status());
     assert!(w.indexer.rows.values().all(|row| row.lost.is_empty()), "{:?}", w.notices);
     assert_eq!((copies(&w), w.status().held_bytes), (0, 0));
+}
+
+#[test]
+fn killed_before_a_removed_file_was_left_alone_for_long_its_end_is_declared_unknown() {
+    let mut w = removed_and_unpinned(11, |_| {});
+    silence(&mut w, 3);
+    assert_eq!(copies(&w), 1);
+    w.kill().start().pass(Duration::from_secs(80));
+    let all = lines(0..1000);
+    let row = w.indexer.rows.values().find(|row| row.bytes() == all).unwrap();
+    assert_eq!(row.lost, [(all.len() as u64, None)], "someone may have written more");
+    assert_eq!(copies(&w), 0);
 }
 
 #[test]
@@ -285,7 +297,7 @@ fn killed_at_any_call_of_copying_every_byte_is_shipped_or_declared_lost() {
     for call in 0..4000 {
         let mut w = removed_and_unpinned(10, |_| {});
         w.files.die_after(call);
-        silence(&mut w, 3);
+        silence(&mut w, 9);
         let died = w.core.is_none();
         if call % 2 == 0 && died {
             w.disk.power_cut();
