@@ -77,6 +77,8 @@ pub(crate) struct Stream {
     /// Since when there are bytes that are not settled.
     pub(crate) behind_since: Option<Duration>,
     pub(crate) retry_at: Duration,
+    /// Its file was closed for others: unless it grows it is read again then.
+    pub(crate) rests_until: Duration,
     /// What may be read of it now.
     pub(crate) bucket: Bucket,
     pub(crate) failures: u32,
@@ -125,6 +127,7 @@ impl Stream {
             looked_at: None,
             behind_since: None,
             retry_at: Duration::ZERO,
+            rests_until: Duration::ZERO,
             bucket: Bucket::default(),
             failures: 0,
             error: None,

@@ -22,7 +22,7 @@ const FINISH_MAX: Duration = Duration::from_secs(60);
 /// Generations that log4j2 keeps beside the live file.
 const KEPT: usize = 20;
 /// A generation that was packed before the shipper opened it is not known to it yet: packed files are not read.
-const PACKED_ARE_READ: bool = false;
+const PACKED_ARE_READ: bool = true;
 /// From the start of `ship` to its first look at the folder, on a busy machine.
 const LOOKED_AFTER_MS: u64 = 3_000;
 

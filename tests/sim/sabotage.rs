@@ -30,7 +30,6 @@ twins! {
     bytes_before_the_offset_not_compared: AnchorChecked,
     files_not_compared_by_content: ContentMatched,
     loss_not_journaled: LossJournaled,
-    who_claims_does_not_fence: ClaimFences,
     older_starts_not_refused: EpochChecked,
     incarnation_not_noticed: IncarnationNoticed,
     replay_without_the_partitions_number: ReplayByPartition,

@@ -24,8 +24,6 @@ pub enum Safeguard {
     AnchorChecked,
     /// A file seen first is compared by content before it gets a stream (protocol rule 7).
     ContentMatched,
-    /// Who opens a stream of another agent's fences that from it (protocol rule 6).
-    ClaimFences,
     /// A request of an older start is refused (protocol rule 3).
     EpochChecked,
     /// At a new incarnation every stream is opened again (protocol rule 28).

@@ -198,6 +198,8 @@ impl ShipperCore {
     pub(super) fn index_stream(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get(&id) else { return };
         self.index.note(&stream.kept);
+        self.journal.has_new = true;
+        self.scans.to_name = true;
     }
 
     /// Context of a new generation: what the one before leaves (protocol rules 12 and 17).
@@ -279,7 +281,6 @@ impl ShipperCore {
         if self.config.until_idle && self.scans.done_once {
             stream.target = Some(facts.size);
         }
-        self.journal.has_new = true;
         self.streams.insert(id, stream);
         self.index_stream(id);
         self.by_file.insert(facts.id, id);

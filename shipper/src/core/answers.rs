@@ -158,9 +158,10 @@ impl ShipperCore {
         stream.failures = 0;
         stream.retry_at = Duration::ZERO;
         self.active.insert(id);
+        let replayed = state.books.as_ref().is_some_and(|books| books.other.dead != stream.kept.other.dead);
         if state.closed {
-            if state.mark != stream.kept.mark {
-                // It may have taken events before, with an answer that never came.
+            if state.mark != stream.kept.mark || replayed {
+                // It may have taken events before, or a replay, with an answer that never came.
                 let step = stream.step_to(state);
                 stream.go_back_to_mark();
                 stream.kept.move_mark(&step);
@@ -169,7 +170,6 @@ impl ShipperCore {
             return;
         }
         stream.kept.anchors.merge(&state.anchors, state.mark);
-        let replayed = state.books.as_ref().is_some_and(|books| books.other.dead != stream.kept.other.dead);
         if state.mark != stream.kept.mark || state.context != stream.kept.context || replayed {
             self.go_to(id, state);
         }

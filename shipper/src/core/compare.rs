@@ -205,6 +205,9 @@ impl ShipperCore {
             self.place(id);
         }
         self.claims_done();
+        if std::mem::take(&mut self.scans.to_name) {
+            self.name_generations();
+        }
     }
 
     /// Unpacks a compressed file on; `true` when all of it was.
@@ -366,7 +369,8 @@ impl ShipperCore {
     /// Streams that a file of this name may be a generation of, newest first.
     pub(super) fn candidates(&self, path: &Path) -> Vec<StreamId> {
         let (folder, name) = group(path);
-        let mut known: Vec<_> = self.index.of_name(&folder, &name).iter().filter_map(|id| self.streams.get(id)).collect();
+        let mut known: Vec<_> =
+            self.index.of_name(&folder, &name).iter().filter_map(|id| self.streams.get(id)).collect();
         known.sort_by_key(|s| std::cmp::Reverse((s.kept.modified_ns, s.kept.generation)));
         known.into_iter().map(|s| s.kept.id).collect()
     }

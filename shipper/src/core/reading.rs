@@ -1,6 +1,7 @@
 //! Reading: from files into batches, live files first, within the bounds of memory.
 
 use super::report::cure;
+use super::sending::provisional_of;
 use super::{Importance, ShipperCore};
 use crate::batch::{Batch, Course, Wiring};
 use crate::kept::{Head, Loss, Phase};
@@ -98,7 +99,7 @@ impl ShipperCore {
             && !copy_is_read
             && stream.opened == Opened::Yes
             && stream.has_file()
-            && self.now >= stream.retry_at
+            && self.now >= stream.retry_at.max(stream.rests_until)
             && room
             && self.may_read_at(stream) <= self.now
             && !stream.is_stopped()
@@ -289,7 +290,7 @@ impl ShipperCore {
     }
 
     /// Closes up to `most` files: those at rest, and those of which nothing but the time to close their open event is
-    /// waited for. These are read again then.
+    /// waited for, once that is shown. These are read again then.
     fn close_for_others(&mut self, most: usize) -> usize {
         let (now, close_after) = (self.now, self.config.timing.close_after);
         let (mut closed, active) = (0, &self.active);
@@ -303,12 +304,13 @@ impl ShipperCore {
                 && stream.busy.is_none()
                 && stream.unread() == 0
                 && stream.doubt.is_none()
+                && provisional_of(stream).is_none()
                 && stream.grew_at + close_after > now
                 && stream.tail.as_ref().is_some_and(|tail| !tail.cut_off);
             if at_rest || may_go {
                 if !at_rest {
                     stream.go_back_to_mark();
-                    stream.retry_at = stream.retry_at.max(stream.grew_at + close_after);
+                    stream.rests_until = stream.grew_at + close_after;
                 }
                 stream.let_go();
                 closed += 1;

@@ -43,6 +43,8 @@ pub(super) struct Scans {
     pub(super) done_once: bool,
     /// Nothing was known when the state folder was opened.
     pub(super) first_start: bool,
+    /// Streams came since names were looked at.
+    pub(super) to_name: bool,
     /// Wall clock when state was last written before this start.
     pub(super) seen_ns: i64,
     pub(super) left_out: BTreeSet<PathBuf>,
@@ -58,6 +60,7 @@ impl Scans {
             first_start: false,
             seen_ns: 0,
             left_out: BTreeSet::new(),
+            to_name: false,
         }
     }
 
@@ -357,6 +360,7 @@ impl ShipperCore {
         stream.size = facts.size;
         stream.modified_ns = facts.modified_ns;
         stream.grew_at = now;
+        stream.rests_until = Duration::ZERO;
         stream.kept.modified_ns = facts.modified_ns;
         if facts.size != stream.kept.mark.0 && stream.kept.phase == Phase::Ended {
             // A stale writer: what it adds is read all the same (protocol rule 10).
@@ -466,7 +470,7 @@ impl ShipperCore {
     }
 
     /// Decides for each stream whether its name is still its own.
-    fn name_generations(&mut self) {
+    pub(super) fn name_generations(&mut self) {
         type Group = (Option<PathBuf>, String);
         let group_of = |path: &Path, name: &str| -> Group { (path.parent().map(Path::to_owned), name.to_owned()) };
         let mut newest: HashMap<Group, (i64, Option<i64>, bool, StreamId)> = HashMap::new();

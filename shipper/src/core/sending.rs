@@ -443,8 +443,10 @@ impl ShipperCore {
         if stream.building.is_some() && stream.busy.is_none() {
             wake = wake.min((stream.building_since + self.config.timing.linger).max(link).max(stream.retry_at));
         }
-        if stream.retry_at > self.now {
-            wake = wake.min(stream.retry_at);
+        for at in [stream.retry_at, stream.rests_until] {
+            if at > self.now {
+                wake = wake.min(at);
+            }
         }
         let rated = self.may_read_at(stream);
         if rated > self.now && stream.unread() > 0 {
@@ -462,7 +464,7 @@ impl ShipperCore {
 }
 
 /// Offset and size of the open event, if the indexer should see it: at the mark, and larger than what it has.
-fn provisional_of(stream: &Stream) -> Option<(Offset, u32)> {
+pub(super) fn provisional_of(stream: &Stream) -> Option<(Offset, u32)> {
     let tail = stream.tail.as_ref().filter(|t| !t.cut_off)?;
     let nothing_before = stream.building.is_none() && stream.in_flight.is_none();
     let offset = tail.parser.offset();

@@ -44,7 +44,7 @@ fn a_thousand_trickles_do_not_wait_for_a_flood() {
         }
     };
     flood(&mut w);
-    let names: Vec<String> = (0..1000).map(|n| format!("trickle-{n}.log")).collect();
+    let names: Vec<String> = (0..1000).map(|n| format!("trickle{n}x.log")).collect();
     for name in &names {
         w.disk.append(&log(name), &line(0));
     }
@@ -76,7 +76,7 @@ fn no_more_files_are_open_than_may_be_and_all_are_shipped() {
     let mut w = World::new(2);
     w.config.limits.files_open_max = 8;
     w.config.limits.idle_files_open_max = 4;
-    let names: Vec<String> = (0..100).map(|n| format!("file-{n}.log")).collect();
+    let names: Vec<String> = (0..100).map(|n| format!("file{n}x.log")).collect();
     for name in &names {
         w.disk.append(&log(name), &lines(0, 3));
     }
@@ -106,7 +106,7 @@ fn no_more_files_are_open_than_may_be_and_all_are_shipped() {
 #[test]
 fn what_trickles_in_goes_together() {
     let mut w = World::new(3);
-    let names: Vec<String> = (0..50).map(|n| format!("file-{n}.log")).collect();
+    let names: Vec<String> = (0..50).map(|n| format!("file{n}x.log")).collect();
     for name in &names {
         w.disk.append(&log(name), &line(0));
     }
