@@ -1,4 +1,4 @@
-//! The protobuf form of messages. Tags are never reused. Conversions stand in [`to`] and [`from`]; [`write`]
+//! The protobuf form of messages. Tags are never reused. Conversions stand in [`to`] and [`from`]; [`mod@write`]
 //! does without.
 
 mod from;
