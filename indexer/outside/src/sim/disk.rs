@@ -725,7 +725,10 @@ impl Disk {
 
     /// Frees inodes that have neither name nor open handle, unless a power cut could bring a name back.
     pub(super) fn collect(&mut self) {
-        let durable: BTreeSet<u64> = self.folders.values().flat_map(|f| f.durable.values().copied()).collect();
+        let of_pending =
+            |f: &Folder| f.pending.iter().flatten().filter_map(|(_, number)| *number).collect::<Vec<u64>>();
+        let durable: BTreeSet<u64> =
+            self.folders.values().flat_map(|f| f.durable.values().copied().chain(of_pending(f))).collect();
         let gone: Vec<u64> = self
             .inodes
             .iter()
