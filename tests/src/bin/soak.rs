@@ -4,9 +4,13 @@
 use std::process::ExitCode;
 use tests::{Counts, Options, run};
 
+const MILLION: u64 = 1_000_000;
+/// So often at least each thing must occur in so many.
+const OFTEN: u64 = 100;
+
 fn main() -> ExitCode {
     let mut numbers = std::env::args().skip(1).map(|text| text.parse::<u64>());
-    let (Ok(runs), Ok(first)) = (numbers.next().unwrap_or(Ok(1_000_000)), numbers.next().unwrap_or(Ok(0))) else {
+    let (Ok(runs), Ok(first)) = (numbers.next().unwrap_or(Ok(MILLION)), numbers.next().unwrap_or(Ok(0))) else {
         println!("usage: soak [RUNS] [FIRST_SEED]");
         return ExitCode::from(2);
     };
@@ -25,5 +29,9 @@ fn main() -> ExitCode {
         }
     }
     println!("{counts}{} passed, {failed} failed", runs - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let missed = counts.below(if runs >= MILLION { OFTEN } else { 0 });
+    if !missed.is_empty() {
+        println!("not tried often enough: {missed:?}");
+    }
+    if failed == 0 && missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
