@@ -397,3 +397,45 @@ fn the_layouts_of_the_product_hold_and_changes_are_seen_with_a_scan() {
     w.pass(Duration::from_secs(6));
     assert_eq!(formats(&w), vec![first_format(); 7]);
 }
+
+/// Offsets from UTC, in minutes, and sources of the zone, of the events of a file.
+fn zones_of(w: &World, name: &str) -> Vec<(i16, parsers::ZoneSource)> {
+    let path = log(name).display().to_string();
+    let row = w.indexer.rows.values().find(|row| row.open.factors.path == path).unwrap();
+    row.events.iter().filter_map(|(event, _)| event.time.map(|time| (time.offset_minutes, time.zone))).collect()
+}
+
+#[test]
+fn before_the_first_range_the_zone_is_looked_for_in_the_whole_folder() {
+    use parsers::ZoneSource;
+    let banner = |text: &str| {
+        let plain = String::from_utf8(line(0)).unwrap().replace("message number 0", text);
+        plain.replace("org.wso2.carbon.Test", "org.wso2.carbon.core.internal.CarbonCoreActivator").into_bytes()
+    };
+    let access = b"10.0.0.1 - - [25/Nov/2026:10:00:00 +0530] \"GET /x HTTP/1.1\" 200 5\n";
+    // The banner stands in a rotated file, behind much that tells nothing, before much that tells nothing.
+    let mut w = World::new(60);
+    let zone = banner("User             : svc, esb, en-US, Asia/Karachi");
+    w.disk.append(&log("wso2carbon.log.1"), &[lines(0..3000), zone, lines(3000..6000)].concat());
+    w.clock.advance(Duration::from_secs(1));
+    w.disk.append(&log("wso2carbon.log"), &lines(10..13));
+    w.disk.append(&log("audit.log"), &lines(20..23));
+    w.start().pass(Duration::from_secs(20));
+    for name in ["wso2carbon.log", "audit.log"] {
+        assert_eq!(zones_of(&w, name), [(300, ZoneSource::Banner); 3], "{name}");
+    }
+    // Only an access line tells it.
+    let mut w = World::new(61);
+    w.disk.append(&log("http_access_.log"), access);
+    w.disk.append(&log("wso2carbon.log"), &lines(10..13));
+    w.start().pass(Duration::from_secs(20));
+    assert_eq!(zones_of(&w, "wso2carbon.log"), [(330, ZoneSource::Access); 3]);
+    // Nothing does; a zone learnt later holds from there on.
+    let mut w = World::new(62);
+    w.disk.append(&log("wso2carbon.log"), &lines(10..13));
+    w.start().pass(Duration::from_secs(20));
+    w.append("http_access_.log", access).pass(Duration::from_secs(70));
+    w.append("wso2carbon.log", &lines(13..15)).pass(Duration::from_secs(20));
+    let (host, learnt) = ((0, ZoneSource::Host), (330, ZoneSource::Access));
+    assert_eq!(zones_of(&w, "wso2carbon.log"), [host, host, host, learnt, learnt]);
+}
