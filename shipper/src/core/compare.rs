@@ -13,7 +13,7 @@
 
 use super::ShipperCore;
 use super::admit::After;
-use super::claims::Asking;
+use super::claims::{Asking, Claiming};
 use super::scan::group;
 use crate::identity::{name_of, read_first};
 use crate::kept::{Head, Kept, Packed, Phase};
@@ -130,6 +130,10 @@ impl ShipperCore {
         if self.unplaced.get(&facts.id).is_some_and(other) {
             self.unplaced.remove(&facts.id);
         }
+        let why = match self.claiming {
+            Claiming::No => "is compared, by content, with the files known here",
+            Claiming::Unsure | Claiming::Yes => "waits until the indexer has said whether it knows the file",
+        };
         let file = self.unplaced.entry(facts.id).or_insert_with(|| Unplaced {
             path: path.to_owned(),
             facts: *facts,
@@ -144,7 +148,7 @@ impl ShipperCore {
             surveyed: None,
             is_damaged: false,
             is_twin: false,
-            why: "is compared with what is known".to_owned(),
+            why: why.to_owned(),
         });
         if !keeps {
             path.clone_into(&mut file.path);
