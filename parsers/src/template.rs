@@ -24,7 +24,7 @@ mod tests;
 use crate::event_of::text_of;
 use crate::fields::hex;
 use crate::{Field, FieldId, Value};
-use scan::{BEFORE, BLOCK, Block, is_uuid};
+use scan::{BLOCK, Block, is_uuid};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Number of the rule. Another rule is another number.
@@ -123,18 +123,23 @@ impl Splitter {
         }
         // Constant text is copied in runs: `kept` is where the one that is not copied yet begins.
         let mut kept = 0;
-        // What stands before is done with. It and `start` count from the first byte of block 0.
+        // What stands before is done with.
         let mut done = 0;
         let mut start = 0;
-        let mut block = Block::first(message);
-        loop {
-            let mut rest = block.places & u64::MAX << (done.max(start) - start);
+        let mut block = Block::default();
+        while start < message.len() {
+            block = Block::at(message, start, &block);
+            let mut rest = (block.places | block.humps) & u64::MAX << (done.max(start) - start);
             while rest != 0 {
                 let bit = rest.trailing_zeros() as usize;
-                let at = start + bit - BEFORE;
+                let at = start + bit;
                 let byte = message[at];
                 let found = match byte {
-                    _ if block.word >> bit & 1 == 1 => Some(word(message, &block, bit, at)),
+                    _ if block.word >> bit & 1 == 1 => {
+                        let sure = block.places >> bit & 1 == 1;
+                        (sure || message[at - 1].is_ascii_lowercase()).then(|| word(message, &block, bit, at))
+                    }
+                    b'"' => quoted(message, &block, bit, at),
                     b'-' => uuid_of_letters(message, kept, at),
                     _ => after_delimiter(message, at, byte),
                 };
@@ -143,10 +148,10 @@ impl Splitter {
                     self.variables.push((from as u32, to as u32));
                     kept = to;
                     // The quote that closes opens nothing.
-                    done = to + usize::from(byte == b'"') + BEFORE;
+                    done = to + usize::from(byte == b'"');
                 } else {
                     // Two quotes with nothing between them are a pair; the second one opens nothing.
-                    done = at + 1 + usize::from(message[at..].first_chunk() == Some(b"\"\"")) + BEFORE;
+                    done = at + 1 + usize::from(message[at..].first_chunk() == Some(b"\"\""));
                 }
                 rest &= if done - start < BLOCK { u64::MAX << (done - start) } else { 0 };
             }
@@ -155,14 +160,13 @@ impl Splitter {
             }
             let next = start + BLOCK;
             start = next.max(done / BLOCK * BLOCK);
-            if start != next && has_reserved(message, next, start) {
-                return None;
+            if start != next {
+                if has_reserved(message, next, start) {
+                    return None;
+                }
+                // A word that goes on from a block that was passed over whole is part of a variable.
+                block = Block::default();
             }
-            if start >= message.len() + BEFORE {
-                break;
-            }
-            // A word that goes on from a block that was passed over whole is part of a variable.
-            block = Block::at(message, start, if start == next { block.word } else { 0 });
         }
         self.text.add(message, kept, message.len(), 0);
         // The last byte was no placeholder, and there is none.
@@ -174,7 +178,7 @@ impl Splitter {
 /// Whether a byte that no message with variables may have is in what a variable covers and nobody looked at.
 #[cold]
 fn has_reserved(message: &[u8], from: usize, to: usize) -> bool {
-    let passed = message.get(from - BEFORE..).unwrap_or_default();
+    let passed = message.get(from..).unwrap_or_default();
     memchr::memchr2(VARIABLE, FRAMES, &passed[..passed.len().min(to - from)]).is_some()
 }
 
@@ -292,7 +296,6 @@ fn after_delimiter(message: &[u8], at: usize, byte: u8) -> Option<(usize, usize,
     let from = at + 1;
     let to = match byte {
         b'\n' => return frames(message, from).map(|to| (from, to, FRAMES)),
-        b'"' => quoted(message, from)?,
         b'=' if at > 0 && in_word(message.get(at - 1)) && in_word(message.get(from)) => {
             given_back(message, from, stop(message, from, VALUE))
         }
@@ -321,11 +324,18 @@ fn frames(message: &[u8], from: usize) -> Option<usize> {
     end
 }
 
-/// The closing quote.
-fn quoted(message: &[u8], from: usize) -> Option<usize> {
-    let window = &message[from..message.len().min(from + QUOTED_BYTES_MAX + 1)];
-    let close = memchr::memchr2(b'"', b'\n', window)?;
-    (close > 0 && window[close] == b'"').then_some(from + close)
+/// What stands between the quote at `at`, bit `bit` of its block, and the next one, both on one line.
+#[inline]
+fn quoted(message: &[u8], block: &Block, bit: usize, at: usize) -> Option<(usize, usize, u8)> {
+    let from = at + 1;
+    let close = match block.closing >> bit >> 1 {
+        0 => {
+            let behind = (at - bit + BLOCK).min(message.len());
+            behind + memchr::memchr2(b'"', b'\n', &message[behind..message.len().min(from + QUOTED_BYTES_MAX + 1)])?
+        }
+        closing => from + closing.trailing_zeros() as usize,
+    };
+    (close > from && message[close] == b'"').then_some((from, close, VARIABLE))
 }
 
 /// What ends a value (bit 0) and a path (bit 1).

@@ -1,116 +1,101 @@
 //! Where variables may begin, 64 bytes at a time: a processor loses most where a loop ends at places it cannot guess,
 //! and in a text that is nearly all constant only the few other places have to be looked at.
-//!
-//! Block 0 holds the first byte alone, as its last: so every byte of all others has one before it, and is looked at
-//! where it stands.
+
+use wide::i8x16;
 
 /// Bytes looked at together.
 pub(super) const BLOCK: usize = 64;
-
-/// How far block 0 reaches before a message: a byte is found at its place and so many more, counted from block 0.
-pub(super) const BEFORE: usize = BLOCK - 1;
 
 /// A block of a message. Bit n is about its byte n; bytes outside of the message are delimiters.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Block {
     /// Letters and digits.
     pub(super) word: u64,
-    /// Places that decide something: digits, capitals after small letters, the 24th byte of a word, and the delimiters
-    /// behind or before which a variable may stand.
+    /// Places that decide something: digits, the 24th byte of a word, and the delimiters behind or before which a
+    /// variable may stand.
     pub(super) places: u64,
+    /// Capitals inside of words that no capital stands before: in camelCase it is a small letter.
+    pub(super) humps: u64,
+    /// What ends something quoted: quotes and line ends.
+    pub(super) closing: u64,
+    capitals: u64,
     /// A byte that stands for a variable in templates is in the block, and the message is plain.
     pub(super) reserved: bool,
 }
 
 impl Block {
-    /// Block 0.
+    /// The block that begins at `from`, where the message has a byte; `before` is the one that ends there, or nothing
+    /// where what ends there is a variable.
     #[inline]
-    pub(super) fn first(message: &[u8]) -> Block {
-        let Some(byte) = message.first() else { return Block::default() };
-        let last = |is: bool| u64::from(is) << BEFORE;
-        let digit = byte.is_ascii_digit();
-        Block {
-            word: last(super::in_word(Some(byte))),
-            places: last(digit || matches!(byte, b'\n' | b'"' | b'=' | b'/' | b'-')),
-            reserved: matches!(*byte, super::VARIABLE | super::FRAMES),
-        }
-    }
-
-    /// The block that begins `from` bytes behind the first of block 0; `before` are the words of the one that ends
-    /// there, if it has been looked at.
-    #[inline]
-    pub(super) fn at(message: &[u8], from: usize, before: u64) -> Block {
-        let window = from - BLOCK;
-        let short;
-        let (looked, passed) = if let Some(whole) = message.get(window..).and_then(|rest| rest.first_chunk()) {
-            (look(whole), 0)
-        } else if let Some(last) = message.last_chunk::<{ BLOCK + 1 }>() {
+    pub(super) fn at(message: &[u8], from: usize, before: &Block) -> Block {
+        let mut room = [0; BLOCK];
+        let (window, passed) = if let Some(whole) = message.get(from..).and_then(|rest| rest.first_chunk()) {
+            (whole, 0)
+        } else if let Some(last) = message.last_chunk() {
             // What stands before the block is shifted out.
-            (look(last), (window + last.len() - message.len()) % BLOCK)
+            (last, (from + BLOCK - message.len()) % BLOCK)
         } else {
-            let mut room = [0; BLOCK + 1];
-            let rest = message.get(window..).unwrap_or_default();
-            let len = rest.len().min(room.len());
+            let rest = message.get(from..).unwrap_or_default();
+            let len = rest.len().min(BLOCK);
             room[..len].copy_from_slice(&rest[..len]);
-            short = room;
-            (look(&short), 0)
+            (&room, 0)
         };
-        let word = looked.word >> passed;
-        let places = looked.places >> passed | long(word, before);
-        Block { word, places, reserved: looked.reserved }
+        let looked = look(window);
+        let [word, places, closing, capitals] =
+            [looked.word, looked.places, looked.closing, looked.capitals].map(|bits| bits >> passed);
+        let behind = |bits: u64, before: u64| bits << 1 | before >> (BLOCK - 1);
+        let humps = capitals & behind(word, before.word) & !behind(capitals, before.capitals);
+        Block { word, places: places | long(word, before.word), humps, closing, capitals, reserved: looked.reserved }
     }
 }
 
-/// Of the bytes behind the window's first, which is the one before the block.
+/// Of the bytes alone, whatever stands before them.
 #[inline]
-fn look(window: &[u8; BLOCK + 1]) -> Block {
+fn look(window: &[u8; BLOCK]) -> Block {
     const PART: usize = 16;
-    let (mut word, mut places) = ([0u8; PART], [0u8; PART]);
-    let mut reserved = [false; PART];
-    let parts = window[1..].as_chunks::<PART>().0.iter().zip(window.as_chunks::<PART>().0);
-    // No branches and one byte each, so that a compiler does many of them at once. Every eighth byte shares one, in
-    // which each has a bit.
-    for ((part, before), bit) in parts.zip([1u8, 4, 16, 64]) {
-        for i in 0..PART {
-            let (before, byte) = (before[i], part[i]);
-            let bit = bit << (i / 8);
-            let digit = byte.wrapping_sub(b'0') < 10;
-            let capital = byte.wrapping_sub(b'A') < 26;
-            let small = byte.wrapping_sub(b'a') < 26;
-            // `-` and `/` differ in one bit.
-            let delimiter = (byte == b'\n') | (byte == b'"') | (byte == b'=') | (byte & 0xfd == b'-');
-            let camel = capital & (before.wrapping_sub(b'a') < 26);
-            let one = |is: bool| if is { bit } else { 0 };
-            word[i] |= one(digit | capital | small | (byte == b'_') | (byte >= 0x80));
-            places[i] |= one(digit | delimiter | camel);
-            reserved[i] |= (byte == super::VARIABLE) | (byte == super::FRAMES);
-        }
+    let mut looked = Block::default();
+    let mut reserved = i8x16::splat(0);
+    for (part, at) in window.as_chunks::<PART>().0.iter().zip([0, 16, 32, 48]) {
+        let bytes = i8x16::new(part.map(u8::cast_signed));
+        let is = |byte: u8| bytes.simd_eq(i8x16::splat(byte.cast_signed()));
+        // Moved so that the first of them is the least number there is, one comparison tells.
+        let among = |bytes: i8x16, first: u8, count: i8| {
+            let moved = bytes + i8x16::splat(0x80u8.wrapping_sub(first).cast_signed());
+            moved.simd_lt(i8x16::splat(i8::MIN + count))
+        };
+        let letters = among(bytes | i8x16::splat(0x20), b'a', 26);
+        let digits = among(bytes, b'0', 10);
+        let closing = is(b'"') | is(b'\n');
+        // `-` and `/` differ in one bit.
+        let dash = (bytes & i8x16::splat(!2)).simd_eq(i8x16::splat(b'-'.cast_signed()));
+        reserved |= among(bytes, super::VARIABLE, 2);
+        let bits = |which: i8x16| u64::from(which.to_bitmask()) << at;
+        // Its highest bit is what counts of a byte: those of bytes from 0x80 on stand there already.
+        looked.word |= bits(letters | digits | is(b'_') | bytes);
+        looked.places |= bits(digits | closing | is(b'=') | dash);
+        looked.closing |= bits(closing);
+        looked.capitals |= bits(among(bytes, b'A', 26));
     }
-    let reserved = reserved.iter().fold(false, |all, one| all | one);
-    Block { word: in_order(&word), places: in_order(&places), reserved }
-}
-
-/// Bit 8 i + n of bit i of byte n: the bits of the two halves together, as a square of eight by eight, turned over.
-#[inline]
-fn in_order(bits: &[u8; 16]) -> u64 {
-    let (halves, _) = bits.as_chunks::<8>();
-    let mut square = u64::from_le_bytes(halves[0]) | u64::from_le_bytes(halves[1]);
-    for (by, kept) in [(7, 0x00aa_00aa_00aa_00aa), (14, 0x0000_cccc_0000_cccc), (28, 0x0000_0000_f0f0_f0f0)] {
-        let moved = (square ^ square >> by) & kept;
-        square ^= moved ^ moved << by;
-    }
-    square
+    looked.reserved = reserved.any();
+    looked
 }
 
 /// The 24th bytes of words, and those behind them in their words.
 #[inline]
 fn long(word: u64, before: u64) -> u64 {
-    let both = u128::from(word) << 64 | u128::from(before);
-    let two = both & both << 1;
+    const LONG: u32 = 24;
+    let two = word & word << 1;
     let four = two & two << 2;
     let eight = four & four << 4;
     let sixteen = eight & eight << 8;
-    ((sixteen & eight << 16) >> 64) as u64
+    let inside = sixteen & eight << 16;
+    // The word that goes on from the block before.
+    let (begun, goes_on) = (before.leading_ones(), word.trailing_ones());
+    if begun == 0 || begun + goes_on < LONG {
+        return inside;
+    }
+    let passed = u64::MAX.checked_shl((LONG - 1).saturating_sub(begun)).unwrap_or(0);
+    inside | passed & !u64::MAX.checked_shl(goes_on).unwrap_or(0)
 }
 
 /// Whether 8-4-4-4-12 digits of lower-case hexadecimal stand at `at`.
