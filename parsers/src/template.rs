@@ -204,10 +204,12 @@ fn word(message: &[u8], block: &Block, bit: usize, at: usize) -> (usize, usize, 
 #[inline]
 fn variable_end(message: &[u8], start: usize, end: usize) -> usize {
     let is_number = || message[start..end].iter().all(u8::is_ascii_digit);
-    match message.get(end) {
-        Some(b'-') if end - start == 8 && is_uuid(message, start) && !in_word(message.get(start + 36)) => start + 36,
-        Some(b'.') if is_number() => ipv4(message, start).unwrap_or_else(|| number(message, end)),
-        Some(b':' | b'-' | b',' | b'/' | b'+') if is_number() => number(message, end),
+    // Most words end before a blank or a comma: one comparison, before it is asked what else stands there.
+    let Some(behind @ (b'+'..=b'/' | b':')) = message.get(end) else { return end };
+    match behind {
+        b'-' if end - start == 8 && is_uuid(message, start) && !in_word(message.get(start + 36)) => start + 36,
+        b'.' if is_number() => ipv4(message, start).unwrap_or_else(|| number(message, end)),
+        _ if is_number() => number(message, end),
         _ => end,
     }
 }

@@ -45,7 +45,9 @@ impl Block {
             [looked.word, looked.places, looked.closing, looked.capitals].map(|bits| bits >> passed);
         let behind = |bits: u64, before: u64| bits << 1 | before >> (BLOCK - 1);
         let humps = capitals & behind(word, before.word) & !behind(capitals, before.capitals);
-        Block { word, places: places | long(word, before.word), humps, closing, capitals, reserved: looked.reserved }
+        // Other delimiters than those that close count before a word only; what stands behind the block may be one.
+        let places = places & (word | closing | word >> 1 | 1 << (BLOCK - 1)) | long(word, before.word);
+        Block { word, places, humps, closing, capitals, reserved: looked.reserved }
     }
 }
 
@@ -91,10 +93,10 @@ fn long(word: u64, before: u64) -> u64 {
     let inside = sixteen & eight << 16;
     // The word that goes on from the block before.
     let (begun, goes_on) = (before.leading_ones(), word.trailing_ones());
-    if begun == 0 || begun + goes_on < LONG {
+    if begun + goes_on < LONG {
         return inside;
     }
-    let passed = u64::MAX.checked_shl((LONG - 1).saturating_sub(begun)).unwrap_or(0);
+    let passed = u64::MAX << (LONG - 1).saturating_sub(begun);
     inside | passed & !u64::MAX.checked_shl(goes_on).unwrap_or(0)
 }
 
