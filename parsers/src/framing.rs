@@ -176,7 +176,11 @@ impl Framer {
         if self.goes_on && wrapper == wrapper::of_line(line) && own_channel == wrapper.channel(line) {
             return self.take_in(bytes, end, rule);
         }
-        let look = Look::at(line, fixed, coming.formats(self.line, &context.formats));
+        let formats = coming.formats(self.line, &context.formats);
+        if let Some(head) = usual(line, fixed, formats) {
+            return Some(self.close_before(bytes, end, First::of_usual(head, lock)));
+        }
+        let look = Look::of_any(line, fixed, formats);
         let ends = match rule {
             _ if look.head.is_some() => true,
             Lines::All => false,
@@ -188,19 +192,25 @@ impl Framer {
         // Both programs write through one tool that names them, and their lines come as they come.
         let interrupted = look.wrapper == wrapper && own_channel != 0 && channel != 0 && channel != own_channel;
         if ends || interrupted {
-            let size = self.line;
-            let mut piece = self.close(bytes, size, End::Closed);
-            piece.interrupted = interrupted;
             // What the event that ends here went on from is no longer open.
             let open = context.channels.iter().filter(|open| open.name != own_channel);
-            self.first = Some(First::of_line(look, channel, lock, open));
-            match bytes[end - 1] {
-                b'\n' => self.known_end = end - size,
-                _ => self.searched = end - size,
-            }
+            let mut piece = self.close_before(bytes, end, First::of_line(look, channel, lock, open));
+            piece.interrupted = interrupted;
             return Some(piece);
         }
         self.take_in(bytes, end, rule)
+    }
+
+    /// Ends the open event before the line that ends at `end`, which `first` says is the first of the next one.
+    fn close_before(&mut self, bytes: &[u8], end: usize, first: First) -> Piece {
+        let size = self.line;
+        let piece = self.close(bytes, size, End::Closed);
+        self.first = Some(first);
+        match bytes[end - 1] {
+            b'\n' => self.known_end = end - size,
+            _ => self.searched = end - size,
+        }
+        piece
     }
 
     /// Which heads the next line may have, given the open event and what lies before it.
@@ -365,6 +375,12 @@ impl First {
         }
     }
 
+    /// A usual head, which goes on from nothing, in a file fixed like that so far.
+    #[inline]
+    fn of_usual(head: Head, lock: Option<Family>) -> First {
+        First { head: Some(head), rule: Lines::All, lock: lock_behind(&head, lock), ..First::TEXT }
+    }
+
     /// The first line of an event that goes on from nothing.
     fn of_look(look: Look, lock: Option<Family>) -> First {
         let text = First { lock, wrapper: look.wrapper, ..First::TEXT };
@@ -374,16 +390,28 @@ impl First {
             () if look.whole => Lines::Joined,
             () => Lines::All,
         };
-        // A head that any file may have shows that the file is not fixed after all; Choreo Connect mixes them.
-        let lock = match lock {
-            // A proxy's access lines stand among others.
-            _ if head.family == Family::None && head.single => lock,
-            _ if heads::fixed::locks(head.family) => lock.or(Some(head.family)),
-            Some(Family::Enforcer | Family::None) => lock,
-            _ => None,
-        };
-        First { head: Some(head), rule, lock, ..text }
+        First { head: Some(head), rule, lock: lock_behind(&head, lock), ..text }
     }
+}
+
+/// The family that a file is fixed to behind `head`, given what it was fixed to before. A head that any file may have
+/// shows that the file is not fixed after all; Choreo Connect mixes them.
+#[inline]
+fn lock_behind(head: &Head, lock: Option<Family>) -> Option<Family> {
+    match lock {
+        // A proxy's access lines stand among others.
+        _ if head.family == Family::None && head.single => lock,
+        _ if heads::fixed::locks(head.family) => lock.or(Some(head.family)),
+        Some(Family::Enforcer | Family::None) => lock,
+        _ => None,
+    }
+}
+
+/// The head that nearly all lines have; what they could be besides is asked of all others. No tool wraps such a line.
+#[inline]
+fn usual(line: &[u8], fixed: Fixed, formats: &Formats) -> Option<Head> {
+    let any = formats.is_empty() && matches!(fixed, Fixed::Open | Fixed::No | Fixed::Content(_));
+    if any { heads::usual::recognise(&line[..line.len().min(WINDOW)]) } else { None }
 }
 
 /// What one look at a line tells.
@@ -407,11 +435,7 @@ impl Look {
 
     #[inline]
     pub(crate) fn at(line: &[u8], fixed: Fixed, formats: &Formats) -> Look {
-        // Nearly all lines end here; what they could be besides is asked of all others.
-        if formats.is_empty()
-            && matches!(fixed, Fixed::Open | Fixed::No | Fixed::Content(_))
-            && let Some(head) = heads::usual::recognise(&line[..line.len().min(WINDOW)])
-        {
+        if let Some(head) = usual(line, fixed, formats) {
             return Look { head: Some(head), wrapper: Wrapper::None, joins: false, whole: false };
         }
         Look::of_any(line, fixed, formats)
