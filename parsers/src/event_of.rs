@@ -213,7 +213,7 @@ impl Maker {
                 let Some(format) = own.of(head) else { return Told::default() };
                 let filled = format.fill(head, piece.lines, bytes, fields);
                 let payload = content(head, dataset, filled.message, bytes, fields);
-                let banner = head.logger.of(bytes).last() == Some(&b'r');
+                let banner = banner::may_speak(head.logger.of(bytes));
                 let zone = if banner { zone::of_banner(head.logger.into(), filled.message, bytes) } else { None };
                 Told { level: filled.level, payload: filled.stamp.or(payload), zone }
             }
@@ -221,8 +221,7 @@ impl Maker {
             _ => {
                 let (level, message): (Level, Span) = carbon::fill(head, piece.lines, bytes, fields);
                 let payload = content(head, dataset, message, bytes, fields);
-                // Only one logger in a thousand prints the banner; its name's last letter says so cheaply.
-                let banner = head.logger.of(bytes).last() == Some(&b'r');
+                let banner = banner::may_speak(head.logger.of(bytes));
                 let zone = if banner { zone::of_banner(head.logger.into(), message, bytes) } else { None };
                 Told { level, payload, zone }
             }
@@ -284,12 +283,9 @@ fn content(head: &Head, dataset: Dataset, message: Span, bytes: &[u8], fields: &
         },
         _ if dataset == Dataset::Audit || logger == b"AUDIT_LOG" => return audit::fill(message, bytes, fields),
         _ if logger == b"API_LOG" => objects::api_log(message, bytes, fields),
-        _ => match logger.last() {
-            // `…CarbonCoreActivator`, `…StartupFinalizerServiceComponent`, `…CarbonServerManager`
-            Some(b'r' | b't') => banner::fill(head.logger.into(), message, bytes, fields),
-            Some(b'e') if logger.ends_with(b"wire") => carbon::wire(message, bytes, fields),
-            _ => {}
-        },
+        _ if banner::may_speak(logger) => banner::fill(head.logger.into(), message, bytes, fields),
+        _ if logger.ends_with(b"wire") => carbon::wire(message, bytes, fields),
+        _ => {}
     }
     None
 }

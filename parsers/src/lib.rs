@@ -17,6 +17,7 @@ mod framing;
 mod head;
 mod heads;
 mod level;
+mod near;
 pub mod own;
 mod parser;
 mod patterns;

@@ -42,6 +42,34 @@ pub(crate) fn day_of(year: u32, month: u32, day: u32) -> Option<i32> {
     Some(days as i32)
 }
 
+/// The same for the years 2000 to 2099, of which every fourth has a day more.
+#[inline]
+fn day_of_2000(year: u32, month: u32, day: u32) -> Option<i32> {
+    /// Days of each month, and of those before it; there is no month 0.
+    const MONTHS: [(u32, u32); 13] = [
+        (0, 0),
+        (31, 0),
+        (28, 31),
+        (31, 59),
+        (30, 90),
+        (31, 120),
+        (30, 151),
+        (31, 181),
+        (31, 212),
+        (30, 243),
+        (31, 273),
+        (30, 304),
+        (31, 334),
+    ];
+    const DAYS_TO_2000: u32 = 10_957;
+    let (length, before) = *MONTHS.get(month as usize)?;
+    let leap = u32::from(year.is_multiple_of(4));
+    let length = length + (leap & u32::from(month == 2));
+    let past = day.wrapping_sub(1);
+    let days = DAYS_TO_2000 + year * 365 + year.div_ceil(4) + before + (leap & u32::from(month > 2));
+    (past < length).then(|| (days + past) as i32)
+}
+
 fn two(bytes: &[u8], at: usize) -> Option<u32> {
     let (a, b) = (bytes.get(at)?.wrapping_sub(b'0'), bytes.get(at + 1)?.wrapping_sub(b'0'));
     (a < 10 && b < 10).then(|| u32::from(a) * 10 + u32::from(b))
@@ -145,7 +173,7 @@ pub(crate) fn usual(rest: &[u8]) -> Option<Stamp> {
     let two = |pairs: u64, at: u32| (pairs >> (8 * at) & 0xff) as u32;
     let (hour, minute, second) = (two(clock, 0), two(clock, 3), two(clock, 6));
     Some(Stamp {
-        day: day_of(2000 + two(date, 0), two(date, 3), two(date, 6)),
+        day: day_of_2000(two(date, 0), two(date, 3), two(date, 6)),
         dated: true,
         second: hour * 3600 + minute * 60 + second.min(59),
         nanos: milliseconds * 1_000_000,
@@ -226,4 +254,18 @@ pub(crate) fn access(c: &mut Cursor<'_>) -> Option<(Stamp, bool)> {
 pub(crate) fn month_number(name: &[u8]) -> Option<u32> {
     const NAMES: &[u8; 36] = b"JanFebMarAprMayJunJulAugSepOctNovDec";
     NAMES.chunks(3).position(|n| n == name).map(|i| i as u32 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_calendar_is_the_long_one() {
+        for (year, month) in (0..=99).flat_map(|year| (0..=13).map(move |month| (year, month))) {
+            for day in 0..=32 {
+                assert_eq!(day_of_2000(year, month, day), day_of(2000 + year, month, day), "{year}-{month}-{day}");
+            }
+        }
+    }
 }

@@ -7,11 +7,9 @@ use super::BRACKET_BYTES_MAX;
 use crate::Family;
 use crate::head::Head;
 use crate::level;
+use crate::near;
 use crate::span::Part;
 use crate::stamp::{self, USUAL_BYTES};
-
-/// Up to there a closing bracket is looked for byte by byte.
-const SHORT_BYTES: usize = 8;
 
 /// The head that `line` is, when it is one of the usual ones.
 #[inline]
@@ -43,7 +41,7 @@ fn tid(line: &[u8]) -> Option<Head> {
     if line.get(at..)?.first_chunk::<2>() == Some(b" [") {
         head.family = Family::TidIs;
         let window = &line[at + 2..line.len().min(at + 2 + BRACKET_BYTES_MAX)];
-        let end = at + 2 + memchr::memchr(b']', window)?;
+        let end = at + 2 + near::find(b']', window)?;
         head.correlation = Part::new(at + 2, end);
         at = end + 1;
     }
@@ -66,7 +64,7 @@ fn timed(line: &[u8]) -> Option<Head> {
     }
     head.family = Family::Console;
     let from = at + 3;
-    let end = from + memchr::memchr(b' ', &line[from..])?;
+    let end = from + near::find(b' ', &line[from..])?;
     head.logger = Part::new(from, end);
     head.message = end as u16 + 1;
     Some(head)
@@ -80,8 +78,7 @@ fn begins_time(line: &[u8], at: usize) -> bool {
 #[inline]
 fn short(line: &[u8], at: usize) -> Option<Part> {
     let rest = line.get(at..)?;
-    let found = rest.iter().take(SHORT_BYTES).position(|b| *b == b']');
-    let len = found.or_else(|| memchr::memchr(b']', rest))?;
+    let len = near::find(b']', rest)?;
     Some(Part::new(at, at + len))
 }
 
@@ -100,7 +97,7 @@ fn level_of(line: &[u8], mut at: usize, head: &mut Head) -> Option<usize> {
 fn logger(line: &[u8], at: usize, head: &mut Head) -> Option<usize> {
     let rest = line.get(at + 2..)?;
     // With a blank, a method stands behind the class; [`crate::fields::carbon`] relies on there being none.
-    let len = memchr::memchr2(b'}', b' ', rest).filter(|len| rest[*len] == b'}')?;
+    let len = near::find2(b'}', b' ', rest).filter(|len| rest[*len] == b'}')?;
     let end = at + 2 + len;
     head.logger = Part::new(at + 2, end);
     Some(end + 1)
