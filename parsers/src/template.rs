@@ -141,7 +141,7 @@ impl Splitter {
                     }
                     b'"' => quoted(message, &block, bit, at),
                     b'-' => uuid_of_letters(message, kept, at),
-                    _ => after_delimiter(message, at, byte),
+                    _ => after_delimiter(message, &block, bit, at, byte),
                 };
                 if let Some((from, to, mark)) = found {
                     self.text.add(message, kept, from, mark);
@@ -197,19 +197,20 @@ fn word(message: &[u8], block: &Block, bit: usize, at: usize) -> (usize, usize, 
         0 => word_end(message, at + BLOCK - bit),
         _ => at + above.trailing_zeros() as usize,
     };
-    (start, variable_end(message, start, end), VARIABLE)
+    (start, variable_end(message, block, at - bit, start, end), VARIABLE)
 }
 
-/// The end of the variable that begins with the word `start..end`.
+/// The end of the variable that begins with the word `start..end`, of which at least the end stands in the block from
+/// `from` on, or behind it.
 #[inline]
-fn variable_end(message: &[u8], start: usize, end: usize) -> usize {
+fn variable_end(message: &[u8], block: &Block, from: usize, start: usize, end: usize) -> usize {
     let is_number = || message[start..end].iter().all(u8::is_ascii_digit);
     // Most words end before a blank or a comma: one comparison, before it is asked what else stands there.
     let Some(behind @ (b'+'..=b'/' | b':')) = message.get(end) else { return end };
     match behind {
         b'-' if end - start == 8 && is_uuid(message, start) && !in_word(message.get(start + 36)) => start + 36,
-        b'.' if is_number() => ipv4(message, start).unwrap_or_else(|| number(message, end)),
-        _ if is_number() => number(message, end),
+        b'.' if is_number() => ipv4(message, start).unwrap_or_else(|| number(message, block, from, end)),
+        _ if is_number() => number(message, block, from, end),
         _ => end,
     }
 }
@@ -293,18 +294,17 @@ fn in_word(byte: Option<&u8>) -> bool {
     byte.is_some_and(|b| WORDY[usize::from(*b)])
 }
 
-/// The variable that begins right after the delimiter at `at`: from, to, placeholder.
-fn after_delimiter(message: &[u8], at: usize, byte: u8) -> Option<(usize, usize, u8)> {
+/// The variable that begins right after the delimiter at `at`, bit `bit` of its block: from, to, placeholder.
+fn after_delimiter(message: &[u8], block: &Block, bit: usize, at: usize, byte: u8) -> Option<(usize, usize, u8)> {
     let from = at + 1;
     let to = match byte {
         b'\n' => return frames(message, from).map(|to| (from, to, FRAMES)),
         b'=' if at > 0 && in_word(message.get(at - 1)) && in_word(message.get(from)) => {
-            given_back(message, from, stop(message, from, VALUE))
+            given_back(message, from, stop(message, block, bit, from, VALUE).0)
         }
         b'/' if in_word(message.get(from)) => {
-            let end = stop(message, from, PATH);
-            memchr::memchr(b'/', &message[from..end])?;
-            given_back(message, from, end)
+            let (end, longer) = stop(message, block, bit, from, PATH);
+            longer.then(|| given_back(message, from, end))?
         }
         _ => return None,
     };
@@ -355,9 +355,26 @@ const ENDS: [u8; 256] = {
 const VALUE: u8 = 1;
 const PATH: u8 = 2;
 
-/// Where a value or a path ends.
-fn stop(message: &[u8], from: usize, what: u8) -> usize {
-    message[from..].iter().position(|b| ENDS[usize::from(*b)] & what != 0).map_or(message.len(), |i| from + i)
+/// Where a value or a path ends that begins at `from`, behind bit `bit` of its block, and whether it has a slash.
+#[inline]
+fn stop(message: &[u8], block: &Block, bit: usize, from: usize, what: u8) -> (usize, bool) {
+    let mut slash = false;
+    let mut ends = |byte: u8| {
+        slash |= byte == b'/';
+        ENDS[usize::from(byte)] & what != 0
+    };
+    // No byte of a word ends anything.
+    let mut gaps = !block.word >> bit >> 1;
+    while gaps != 0 {
+        let at = from + gaps.trailing_zeros() as usize;
+        if message.get(at).is_none_or(|byte| ends(*byte)) {
+            return (at, slash);
+        }
+        gaps &= gaps - 1;
+    }
+    let behind = (from + BLOCK - 1 - bit).min(message.len());
+    let len = message[behind..].iter().take_while(|byte| !ends(**byte)).count();
+    (behind + len, slash)
 }
 
 /// `from..to` without the delimiters at its end.
@@ -367,7 +384,7 @@ fn given_back(message: &[u8], from: usize, to: usize) -> usize {
 }
 
 /// The end of four numbers up to 255 without leading zeros, when no fifth and no word follows.
-fn ipv4(message: &[u8], at: usize) -> Option<usize> {
+pub(crate) fn ipv4(message: &[u8], at: usize) -> Option<usize> {
     let mut end = at;
     for part in 0..4 {
         if part > 0 {
@@ -376,23 +393,33 @@ fn ipv4(message: &[u8], at: usize) -> Option<usize> {
             }
             end += 1;
         }
-        let digits = message[end..].iter().take(4).take_while(|b| b.is_ascii_digit()).count();
-        let value = message[end..end + digits].iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'));
-        if digits == 0 || digits > 3 || value > 255 || digits > 1 && message[end] == b'0' {
+        let (begin, mut value) = (end, 0);
+        while end < begin + 3
+            && let Some(digit @ b'0'..=b'9') = message.get(end)
+        {
+            value = value * 10 + u32::from(digit - b'0');
+            end += 1;
+        }
+        // A fourth digit is none of what may follow.
+        if end == begin || value > 255 || end > begin + 1 && message[begin] == b'0' {
             return None;
         }
-        end += digits;
     }
     let more = message.get(end) == Some(&b'.') && message.get(end + 1).is_some_and(u8::is_ascii_digit);
     (!in_word(message.get(end)) && !more).then_some(end)
 }
 
 /// The end of a number with what belongs to it: dates, times, versions, lists.
-fn number(message: &[u8], mut end: usize) -> usize {
+fn number(message: &[u8], block: &Block, from: usize, mut end: usize) -> usize {
     while let Some(b'.' | b':' | b'-' | b',' | b'/' | b'+') = message.get(end)
         && message.get(end + 1).is_some_and(u8::is_ascii_digit)
     {
-        end = word_end(message, end + 1);
+        // Where the block that begins at `from` tells the end of the word, it is asked.
+        let gaps = u32::try_from(end + 1 - from).ok().and_then(|bit| (!block.word).checked_shr(bit)).unwrap_or(0);
+        end = match gaps {
+            0 => word_end(message, end + 1),
+            gaps => end + 1 + gaps.trailing_zeros() as usize,
+        };
     }
     end
 }

@@ -7,7 +7,8 @@ use super::{Fields, number, trimmed};
 use crate::FieldId;
 use crate::head::Head;
 use crate::span::Span;
-use std::net::IpAddr;
+use crate::template::ipv4;
+use std::net::Ipv6Addr;
 
 pub(crate) fn fill(head: &Head, bytes: &[u8], fields: &mut Fields) {
     let end = bytes.trim_ascii_end().len();
@@ -71,8 +72,14 @@ fn address(head: &Head, bytes: &[u8], fields: &mut Fields) {
     if span.is_empty() || span.of(bytes) == b"-" {
         span = head.peer.into();
     }
-    let is_ip = std::str::from_utf8(span.of(bytes)).is_ok_and(|t| t.parse::<IpAddr>().is_ok());
-    present(if is_ip { FieldId::CLIENT_IP } else { FieldId::CLIENT_ADDRESS }, span, bytes, fields);
+    present(if is_ip(span.of(bytes)) { FieldId::CLIENT_IP } else { FieldId::CLIENT_ADDRESS }, span, bytes, fields);
+}
+
+/// Whether a host is an address. Those with colons are rare, and read by those who know them.
+fn is_ip(host: &[u8]) -> bool {
+    ipv4(host, 0) == Some(host.len())
+        || memchr::memchr(b':', host).is_some()
+            && std::str::from_utf8(host).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
 /// Adds a span unless it is the dash that stands for nothing.
@@ -135,8 +142,12 @@ fn place_from(bytes: &[u8], start: usize, from: usize, end: usize, quoted: bool)
 
 /// What stands up to the next blank.
 fn token(bytes: &[u8], from: usize, end: usize) -> Span {
+    const SHORT_BYTES: usize = 8;
     let from = from.min(end);
-    let len = memchr::memchr(b' ', &bytes[from..end]).unwrap_or(end - from);
+    let rest = &bytes[from..end];
+    // Statuses and sizes are short; for them a search costs more than the look.
+    let short = rest.iter().take(SHORT_BYTES).position(|b| *b == b' ');
+    let len = short.or_else(|| memchr::memchr(b' ', rest)).unwrap_or(rest.len());
     Span::new(from, from + len)
 }
 
@@ -154,7 +165,9 @@ fn request(span: Span, bytes: &[u8], fields: &mut Fields) {
     }
     fields.span(FieldId::HTTP_METHOD, Span::new(start, start + method));
     let mut end = span.end();
-    if let Some(blank) = memchr::memmem::rfind(text, b" HTTP/") {
+    // Nearly always `HTTP/1.1`, and nothing behind it.
+    let usual = text.len().checked_sub(b" HTTP/1.1".len()).filter(|at| text[*at..].starts_with(b" HTTP/"));
+    if let Some(blank) = usual.or_else(|| memchr::memmem::rfind(text, b" HTTP/")) {
         fields.span(FieldId::HTTP_VERSION, Span::new(start + blank + 6, end));
         end = start + blank;
     }
@@ -223,8 +236,59 @@ fn quoted(bytes: &[u8], from: usize, end: usize) -> Option<Span> {
 
 /// Seconds with a fraction, as nanoseconds.
 fn seconds(text: &[u8]) -> Option<i64> {
-    let dot = memchr::memchr(b'.', text)?;
+    const SCALES: [i64; 10] = [1_000_000_000, 100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
+    // The last word of a line may be of any length; a duration is not, and its whole part has 18 digits at most.
+    let dot = text.iter().take(19).position(|b| *b == b'.')?;
     let (whole, fraction) = (number(&text[..dot])?, &text[dot + 1..]);
-    let scale = 10i64.checked_pow(9u32.checked_sub(fraction.len() as u32)?)?;
-    whole.checked_mul(1_000_000_000)?.checked_add(number(fraction)? * scale)
+    whole.checked_mul(1_000_000_000)?.checked_add(number(fraction)? * SCALES.get(fraction.len())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    #[test]
+    fn addresses_are_what_the_standard_library_calls_so() {
+        for host in [
+            "10.0.0.1",
+            "255.255.255.255",
+            "0.0.0.0",
+            "10.0.0.256",
+            "10.0.0.01",
+            "10.0.0",
+            "10.0.0.1.2",
+            "10.0.0.1.",
+            "10.0.0.1x",
+            "1000.0.0.1",
+            "::1",
+            "2001:db8::7",
+            "::ffff:10.0.0.1",
+            "10.0.0.1:80",
+            "host",
+            "-",
+            "",
+        ] {
+            assert_eq!(is_ip(host.as_bytes()), host.parse::<IpAddr>().is_ok(), "{host}");
+        }
+        assert!(!is_ip(b"\xff:1"));
+    }
+
+    #[test]
+    fn durations_have_a_fraction() {
+        for (text, nanos) in [
+            ("0.002", Some(2_000_000)),
+            ("12.5", Some(12_500_000_000)),
+            ("1.123456789", Some(1_123_456_789)),
+            ("1.1234567891", None),
+            ("1.", None),
+            (".5", None),
+            ("7", None),
+            ("1.2.3", None),
+            ("9999999999999999999.5", None),
+            ("999999999999999999.5", None),
+        ] {
+            assert_eq!(seconds(text.as_bytes()), nanos, "{text}");
+        }
+    }
 }

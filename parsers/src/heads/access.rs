@@ -56,8 +56,8 @@ impl Fields {
         if self.count == 0 {
             self.first = span;
         }
-        self.last.rotate_left(1);
-        self.last[3] = span;
+        let [_, third, second, first] = self.last;
+        self.last = [third, second, first, span];
         self.count += 1;
         self.count <= self.listed + 4
     }
