@@ -85,34 +85,6 @@ impl Client {
     }
 }
 
-/// How an indexer answers to a shipper.
-#[cfg(feature = "shipper")]
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Probe {
-    /// Status of an empty request for taking batches: 401 and 403 tell of the token.
-    pub(crate) status: u16,
-    /// Seconds between its clock and ours.
-    pub(crate) clock_seconds: Option<u64>,
-}
-
-/// Asks an indexer whether it would take batches.
-///
-/// # Errors
-/// When it cannot be reached.
-#[cfg(feature = "shipper")]
-pub(crate) async fn probe(to: &str, token: Option<&str>) -> anyhow::Result<Probe> {
-    let http = reqwest::Client::builder().timeout(std::time::Duration::from_secs(10)).build()?;
-    let mut request = http.post(format!("{}/v1/batches", to.trim_end_matches('/')));
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
-    let response = request.body("").send().await.map_err(|error| anyhow::anyhow!("{}", innermost(&error)))?;
-    let date = response.headers().get("date").and_then(|v| v.to_str().ok());
-    let date = date.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
-    let clock_seconds = date.map(|date| crate::rim::seconds_apart(date.timestamp().as_second()));
-    Ok(Probe { status: response.status().as_u16(), clock_seconds })
-}
-
 /// What the server said it refuses, in one sentence.
 fn refusal(status: u16, body: &[u8]) -> String {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();

@@ -134,6 +134,8 @@ impl fmt::Debug for Token {
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait for an answer. The indexer answers after its fsync, so a loaded disk may take its time.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+/// The same for who only wants to know whether one comes.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that is no answer, shown to people.
 const REASON_BYTES_MAX: usize = 200;
 /// Answers are small; this is far above the largest.
@@ -179,13 +181,43 @@ impl HttpForward {
     }
 }
 
+/// How an indexer answers to a request that holds nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// The status: 401 and 403 tell of the token.
+    pub status: u16,
+    /// Its clock, as the header `date` has it.
+    pub date: Option<String>,
+}
+
+impl HttpForward {
+    /// Asks whether the indexer would take batches, by the very way that batches take. Waits for the answer.
+    ///
+    /// # Errors
+    /// When it cannot be reached: where, why, and what to look at.
+    pub fn probe(&self) -> Result<Probe, SendError> {
+        let gone = || SendError::Unreachable("the request was given up".to_owned());
+        let runtime = self.runtime.as_ref().ok_or_else(gone)?;
+        // Timers are made inside the runtime only.
+        let sent = runtime.block_on(async { self.call().timeout(PROBE_TIMEOUT).body("").send().await });
+        let response = sent.map_err(|error| at(&self.place, SendError::Unreachable(chain(&error))))?;
+        let date = response.headers().get("date").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Probe { status: response.status().as_u16(), date })
+    }
+
+    fn call(&self) -> reqwest::RequestBuilder {
+        let call = self.client.post(self.address.clone()).header("content-type", "application/x-carbontrail");
+        match &self.token {
+            Some(Token(token)) => call.bearer_auth(token),
+            None => call,
+        }
+    }
+}
+
 impl Forward for HttpForward {
     fn send(&self, request: Draft, answer: AnswerTo) {
         let Some(runtime) = &self.runtime else { return };
-        let mut call = self.client.post(self.address.clone()).header("content-type", "application/x-carbontrail");
-        if let Some(Token(token)) = &self.token {
-            call = call.bearer_auth(token);
-        }
+        let call = self.call();
         let place = self.place.clone();
         runtime.spawn(async move {
             // Compressing 4 MiB takes some ten milliseconds: not on a thread that serves sockets.
@@ -257,6 +289,7 @@ const HINTS: &[(&str, &str)] = &[
     ("not valid for name", "use the name that its certificate has, or give it one for this name"),
     ("Expired", "its certificate has expired, or this host's clock is wrong"),
     ("CertificateRequired", "it wants a certificate of this host: `client_cert` and `client_key` in [ship]"),
+    ("UnknownCA", "it does not know the authority that signed the certificate of this host (`client_cert`)"),
     ("InvalidContentType", "it does not speak TLS: http:// instead of https://?"),
     ("invalid HTTP version", "does it speak TLS: https:// instead of http://?"),
     ("Connection reset", "does it speak TLS: https:// instead of http://?"),
@@ -270,7 +303,8 @@ const PROXY_HINTS: &[(&str, &str)] = &[
     ("Connection reset", "does the proxy want a user and a password, and let this through?"),
     ("proxy authorization required", PROXY_USER),
     ("status 407", PROXY_USER),
-    ("tunnel error", "the proxy does not let this through to that host and port"),
+    ("tunnel error", "the proxy lets nothing through to that host and port, or not with this user and password"),
+    ("an HTML page", "is it the proxy that answers? It may want another user and password"),
 ];
 const PROXY_USER: &str =
     "the proxy wants a user and a password: `proxy = \"http://USER:PASSWORD@HOST:PORT\"` in [ship]";
@@ -303,6 +337,8 @@ fn judge(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Result<Answ
             Err(_) => Err(SendError::Refused(reason(status, body))),
         },
         401 | 403 => Err(SendError::Unauthorized(reason(status, body))),
+        // Only a proxy says that, of itself and not of what it was to carry.
+        407 => Err(SendError::Unreachable(reason(status, body))),
         413 => Err(SendError::TooLarge { max: None }),
         426 => Err(SendError::Version(reason(status, body))),
         429 | 503 | 507 => Err(SendError::Busy { retry_after, reason: reason(status, body) }),
@@ -335,7 +371,11 @@ fn chain(error: &dyn std::error::Error) -> String {
     while let Some(source) = last.source() {
         last = source;
     }
-    last.to_string()
+    match last.to_string() {
+        // What the TLS library says of it ends in an address of its manual.
+        text if text.contains("close_notify") => "the connection was closed in the middle".to_owned(),
+        text => text,
+    }
 }
 
 #[cfg(test)]
@@ -351,6 +391,7 @@ mod tests {
         assert!(matches!(judge(200, None, b"<html>"), Err(SendError::Unreachable(_))));
         assert!(matches!(judge(401, None, b""), Err(SendError::Unauthorized(_))));
         assert!(matches!(judge(403, None, b""), Err(SendError::Unauthorized(_))));
+        assert!(matches!(judge(407, None, b""), Err(SendError::Unreachable(_))));
         assert_eq!(judge(413, None, b""), Err(SendError::TooLarge { max: None }));
         assert!(matches!(judge(426, None, b""), Err(SendError::Version(_))));
         let wait = Some(Duration::from_secs(3));

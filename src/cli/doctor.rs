@@ -1,13 +1,12 @@
 //! `carbontrail doctor`: what keeps a shipper from its work on this host, each with the command that cures it.
 
-use crate::client;
 use crate::config::{Settings, places};
 use crate::out::Out;
 use crate::rim;
 use crate::shipping;
 use anyhow::bail;
 use parsers::plain_name;
-use shipper::ShipperConfig;
+use shipper::{HttpForward, Probe, ShipperConfig};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -91,8 +90,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let state = arguments.state.clone().or_else(|| settings.path("ship", "state")).unwrap_or_else(places::state_folder);
     state_folder(&state, &mut report)?;
     let to = arguments.to.clone().or_else(|| settings.text("ship", "to"));
-    let token = settings.path("ship", "token_file");
-    indexer(to.as_deref(), token.as_deref(), &mut report)?;
+    indexer(to.as_deref(), &settings, &mut report)?;
     report.out.flush()?;
     if report.failed > 0 {
         bail!("{} of these (FAIL) must be cured before the shipper can do its work", report.failed);
@@ -281,42 +279,56 @@ fn state_folder(state: &Path, report: &mut Report) -> anyhow::Result<()> {
     }
 }
 
-fn indexer(to: Option<&str>, token_file: Option<&Path>, report: &mut Report) -> anyhow::Result<()> {
+fn indexer(to: Option<&str>, settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
     let Some(to) = to else { return report.say(Finding::Warn, "no indexer named: --to, or `to` in [ship]") };
-    let token = match token_file.map(rim::read_text).transpose() {
+    let token_file = settings.path("ship", "token_file");
+    let token = match token_file.as_deref().map(rim::read_text).transpose() {
         Ok(token) => token.map(|text| text.trim().to_owned()),
         Err(error) => {
-            let path = token_file.unwrap_or(Path::new(""));
+            let path = token_file.unwrap_or_default();
             report.say(Finding::Fail, &format!("token file `{}` cannot be read: {error}", path.display()))?;
             report.cure(&format!("chown root:{0} '{1}' && chmod 0640 '{1}'", rim::user_name(), path.display()))?;
             None
         }
     };
-    let probe = super::runtime()?.block_on(client::probe(to, token.as_deref()));
-    match probe {
+    // By the certificates and the proxy that the shipper itself would use.
+    let way = super::ship::way(settings);
+    let forward = match way.and_then(|way| Ok(HttpForward::by(to, token, &way)?)) {
+        Ok(forward) => forward,
+        Err(error) => return report.say(Finding::Fail, &format!("the way to indexer {to}: {error:#}")),
+    };
+    match forward.probe() {
         Err(error) => {
             report.say(Finding::Fail, &format!("indexer {to} does not answer: {error}"))?;
-            report.cure(&format!("curl -sv {to}/health/live   # address, port, firewall, proxy"))
+            report.cure(&format!("curl -sv {to}/health/live   # address, port, firewall, proxy, certificates"))
         }
-        Ok(probe) => {
-            match probe.status {
-                401 | 403 => {
-                    report.say(Finding::Fail, &format!("indexer {to} refuses the token"))?;
-                    report.cure(
-                        "carbontrail token create --agent --owner OWNER --env ENV   # there; the token into token_file",
-                    )?;
-                }
-                status => report.say(Finding::Ok, &format!("indexer {to} answers ({status})"))?,
-            }
-            match probe.clock_seconds {
-                Some(apart) if apart > CLOCK_SECONDS_MAX => {
-                    report.say(Finding::Warn, &format!("this clock and that of the indexer are {apart} s apart"))?;
-                    report.cure("timedatectl set-ntp true")
-                }
-                Some(_) => report.say(Finding::Ok, "the clock agrees with that of the indexer"),
-                None => Ok(()),
-            }
+        Ok(probe) => answers(to, &probe, report),
+    }
+}
+
+fn answers(to: &str, probe: &Probe, report: &mut Report) -> anyhow::Result<()> {
+    match probe.status {
+        401 | 403 => {
+            report.say(Finding::Fail, &format!("indexer {to} refuses the token"))?;
+            report.cure(
+                "carbontrail token create --agent --owner OWNER --env ENV   # there; the token into token_file",
+            )?;
         }
+        407 => report.say(Finding::Fail, &format!("indexer {to}: the proxy wants a user and a password"))?,
+        500.. => report.say(
+            Finding::Warn,
+            &format!("indexer {to}, or a proxy on the way, answers {}: it takes nothing now", probe.status),
+        )?,
+        status => report.say(Finding::Ok, &format!("indexer {to} answers ({status})"))?,
+    }
+    let date = probe.date.as_deref().and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
+    match date.map(|date| rim::seconds_apart(date.timestamp().as_second())) {
+        Some(apart) if apart > CLOCK_SECONDS_MAX => {
+            report.say(Finding::Warn, &format!("this clock and that of the indexer are {apart} s apart"))?;
+            report.cure("timedatectl set-ntp true")
+        }
+        Some(_) => report.say(Finding::Ok, "the clock agrees with that of the indexer"),
+        None => Ok(()),
     }
 }
 

@@ -135,7 +135,10 @@ fn token(path: &Path) -> anyhow::Result<String> {
 }
 
 /// Certificates and proxy.
-fn way(settings: &Settings) -> anyhow::Result<Way> {
+///
+/// # Errors
+/// When a file of them cannot be read, or one is missing.
+pub(super) fn way(settings: &Settings) -> anyhow::Result<Way> {
     let pem = |key: &'static str| {
         let read = |path: PathBuf| {
             rim::read_text(&path).with_context(|| format!("failed to read `{key}`, `{}`", path.display()))
