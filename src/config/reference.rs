@@ -15,7 +15,7 @@ Durations are written with a unit (`250ms`, `5s`, `10m`, `12h`, `7d`, `4w`), and
 commands do the same at start. `carbontrail validate --test FILE` also runs its `[[test]]`s.
 
 `ship` reads the file again at SIGHUP. Include and exclude, sources, redaction, rates, labels and times hold at once; `to`,
-`token_file`, `state`, `listen`, `host_id` and folders left out need a restart, and a message says so.
+`token_file`, certificates, `proxy`, `state`, `listen`, `host_id` and folders left out need a restart, and a message says so.
 
 ```toml
 [ship]

@@ -4,13 +4,10 @@
 //!
 //! The test counts what it met, and fails when one of the things it is for never happened.
 
-use crate::binaries::{self, run};
-use crate::stage::{Stage, count_numbers};
+use crate::binaries;
+use crate::stage::Stage;
 use benches::dice::Dice;
 use benches::measure::process::Process;
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -93,69 +90,11 @@ fn every_byte_arrives_once_through_kills_of_both_sides() {
     let seen = &stage.proxy.seen;
     eprintln!("{met:?} {seen:?}");
 
-    every_file_comes_back(&stage);
+    stage.every_file_comes_back(10);
     assert!(met.shipper_kills >= KILLS_EACH && met.indexer_kills >= KILLS_EACH, "too few kills: {met:?}");
     assert!(met.kills_in_flight >= KILLS_IN_FLIGHT, "too few kills with bytes in flight: {met:?}");
     let resends = seen.covered.load(Ordering::Relaxed) + seen.refused.load(Ordering::Relaxed);
     assert!(resends >= RESENDS, "too few resends were refused or trimmed: {seen:?}");
     assert!(seen.answers_lost.load(Ordering::Relaxed) > 0, "no answer was lost: {seen:?}");
     drop(serve);
-}
-
-/// Log files on disk with their bytes.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.insert(path.clone(), fs::read(&path).unwrap());
-        }
-    }
-    found
-}
-
-fn every_file_comes_back(stage: &Stage) {
-    let status = run(&["status", "--state", &stage.state, "--json"]);
-    let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
-    let streams: BTreeMap<&str, &str> = status["files"].as_array().unwrap().iter().filter_map(stream_of).collect();
-    let files = files(&stage.logs);
-    assert!(files.len() > 10, "only {} files: there was no rotation", files.len());
-    let mut numbers: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
-    for (path, bytes) in files.iter().filter(|(_, bytes)| !bytes.is_empty()) {
-        let name = path.display().to_string();
-        let stream = streams.get(name.as_str()).unwrap_or_else(|| panic!("status does not name the stream of {name}"));
-        let found = stage.search(&format!("stream:{stream}"));
-        assert!(found == *bytes, "{name} (stream {stream}) came back changed: {}", difference(bytes, &found));
-        count_numbers(&found, &mut numbers);
-    }
-    assert!(numbers.values().all(|&times| times == 1), "a number came twice");
-    let mut written = BTreeMap::new();
-    files.values().for_each(|bytes| count_numbers(bytes, &mut written));
-    assert_eq!(numbers.len(), written.len(), "numbers are missing");
-    // The same once more without naming streams: everything the store holds, whatever stream it is in.
-    let mut found = BTreeMap::new();
-    count_numbers(&stage.search("counted"), &mut found);
-    assert_eq!(found.len(), written.len(), "the search for all numbers finds others");
-    assert!(found.values().all(|&times| times == 1), "a number is found twice");
-    eprintln!("{} files, {} numbers, each found once", files.len(), written.len());
-}
-
-fn stream_of(file: &serde_json::Value) -> Option<(&str, &str)> {
-    Some((file["path"].as_str()?, file["stream"].as_str().filter(|stream| !stream.is_empty())?))
-}
-
-/// Where two byte strings begin to differ, for the failure's message.
-fn difference(wanted: &[u8], found: &[u8]) -> String {
-    let at = wanted.iter().zip(found).position(|(a, b)| a != b).unwrap_or(wanted.len().min(found.len()));
-    let near =
-        |bytes: &[u8]| String::from_utf8_lossy(&bytes[at.saturating_sub(60)..(at + 60).min(bytes.len())]).into_owned();
-    format!(
-        "{} and {} bytes, from byte {at}: wanted {:?}, found {:?}",
-        wanted.len(),
-        found.len(),
-        near(wanted),
-        near(found)
-    )
 }

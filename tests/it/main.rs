@@ -15,6 +15,8 @@ mod log4j2;
 mod packaging;
 mod parse;
 mod proxy;
+mod secured;
 mod service;
 mod stage;
 mod tidy;
+mod tls;

@@ -72,6 +72,35 @@ impl Stage {
         run(&["search", query, "--server", &self.url(), "--format", "raw"])
     }
 
+    /// Each file on disk, more than `least` of them, is what the search of its stream gives, byte for byte, and each
+    /// number written is found once.
+    pub(crate) fn every_file_comes_back(&self, least: usize) {
+        let status = run(&["status", "--state", &self.state, "--json"]);
+        let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+        let streams: BTreeMap<&str, &str> = status["files"].as_array().unwrap().iter().filter_map(stream_of).collect();
+        let files = files(&self.logs);
+        assert!(files.len() > least, "only {} files: there was no rotation", files.len());
+        let mut numbers: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+        for (path, bytes) in files.iter().filter(|(_, bytes)| !bytes.is_empty()) {
+            let name = path.display().to_string();
+            let stream =
+                streams.get(name.as_str()).unwrap_or_else(|| panic!("status does not name the stream of {name}"));
+            let found = self.search(&format!("stream:{stream}"));
+            assert!(found == *bytes, "{name} (stream {stream}) came back changed: {}", difference(bytes, &found));
+            count_numbers(&found, &mut numbers);
+        }
+        assert!(numbers.values().all(|&times| times == 1), "a number came twice");
+        let mut written = BTreeMap::new();
+        files.values().for_each(|bytes| count_numbers(bytes, &mut written));
+        assert_eq!(numbers.len(), written.len(), "numbers are missing");
+        // The same once more without naming streams: everything the store holds, whatever stream it is in.
+        let mut found = BTreeMap::new();
+        count_numbers(&self.search("counted"), &mut found);
+        assert_eq!(found.len(), written.len(), "the search for all numbers finds others");
+        assert!(found.values().all(|&times| times == 1), "a number is found twice");
+        eprintln!("{} files, {} numbers, each found once", files.len(), written.len());
+    }
+
     /// Asks a server that runs, through a shipper that is started for it, whether all books add up; the streams.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
         let ship = self.ship(&[]);
@@ -90,6 +119,38 @@ impl Stage {
         assert!(audit.status.success() && wrong.is_empty(), "{errors}{wrong:#?}");
         rows
     }
+}
+
+/// Log files on disk with their bytes.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+fn stream_of(file: &serde_json::Value) -> Option<(&str, &str)> {
+    Some((file["path"].as_str()?, file["stream"].as_str().filter(|stream| !stream.is_empty())?))
+}
+
+/// Where two byte strings begin to differ, for the failure's message.
+fn difference(wanted: &[u8], found: &[u8]) -> String {
+    let at = wanted.iter().zip(found).position(|(a, b)| a != b).unwrap_or(wanted.len().min(found.len()));
+    let near =
+        |bytes: &[u8]| String::from_utf8_lossy(&bytes[at.saturating_sub(60)..(at + 60).min(bytes.len())]).into_owned();
+    format!(
+        "{} and {} bytes, from byte {at}: wanted {:?}, found {:?}",
+        wanted.len(),
+        found.len(),
+        near(wanted),
+        near(found)
+    )
 }
 
 /// A folder for a test that keeps files for the shipper: on a disk that is almost full it would give them up, as it
