@@ -51,7 +51,7 @@ fn main() -> anyhow::Result<()> {
             parse(&single, &mine, true)
         })?;
         row(&arguments, "— single lines, secrets redacted", &single, &|| parse(&single, &redacted, true))?;
-        let regex = RefCell::new(ByRegex::new(product)?);
+        let regex = RefCell::new(ByRegex::new()?);
         let by_regex = |text: &[u8], templates| regex.borrow_mut().read(text, templates).fields;
         row(&arguments, "— single lines, by `regex` captures", &single, &|| by_regex(&single, true))?;
         row(&arguments, "— — without templates", &single, &|| by_regex(&single, false))?;
