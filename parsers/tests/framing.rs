@@ -362,6 +362,21 @@ fn a_line_that_a_runtime_cut_is_one_line() {
 }
 
 #[test]
+fn text_of_a_program_goes_on_only_in_what_cannot_stand_alone() {
+    let (text, at) =
+        runtime_lines(&["out F text", "err F other", "out F \tat a.b.C.d(C.java:1)", "err F more", "out F end"]);
+    let none = Family::None;
+    let expected = [
+        (at[0], 1, none, None),
+        (at[1], 1, none, None),
+        (at[2], 1, none, Some(earlier(&text, at[0]))),
+        (at[3], 1, none, None),
+        (at[4], 1, none, None),
+    ];
+    assert_eq!(cut_list(&text, &[]), expected);
+}
+
+#[test]
 fn after_a_cut_each_program_goes_on_from_its_own() {
     let head = "out F [2026-04-22 11:02:00,317]  INFO {org.M} - text";
     let (text, at) = runtime_lines(&[head, "err F x", "out F more"]);
