@@ -377,6 +377,25 @@ fn text_of_a_program_goes_on_only_in_what_cannot_stand_alone() {
 }
 
 #[test]
+fn of_many_programs_the_one_that_was_silent_longest_is_forgotten() {
+    let head = |n| format!("web{n}_1  | [2026-04-22 11:02:00,317]  INFO {{org.M}} - text\n");
+    let mut lines: Vec<String> = (0..10).map(head).collect();
+    lines.extend([0, 2].map(|n| format!("web{n}_1  | more\n")));
+    let at: Vec<usize> = lines.iter().scan(0, |at, line| Some(std::mem::replace(at, *at + line.len()))).collect();
+    let text = lines.concat().into_bytes();
+    // The open event of the tenth program is remembered beside those of eight others.
+    let last: Vec<_> = cut_list(&text, &[]).split_off(10);
+    assert_eq!(last, [(at[10], 1, Family::None, None), (at[11], 1, Family::None, Some(earlier(&text, at[2])))]);
+}
+
+#[test]
+fn only_what_one_tool_wraps_is_told_apart() {
+    let (mut text, at) = runtime_lines(&["out F [2026-04-22 11:02:00,317]  INFO {org.M} - text"]);
+    text.extend_from_slice(b"web_1  | more\n");
+    assert_eq!(cut_list(&text, &[]), [(at[0], 2, Family::Plain, None)]);
+}
+
+#[test]
 fn after_a_cut_each_program_goes_on_from_its_own() {
     let head = "out F [2026-04-22 11:02:00,317]  INFO {org.M} - text";
     let (text, at) = runtime_lines(&[head, "err F x", "out F more"]);
@@ -479,6 +498,17 @@ fn a_new_generation_may_go_on_from_the_one_before() {
     let text = [b"\tat a.b.C.e(C.java:2)\n\tat x\nother\n", HEAD].concat();
     parser.advance(&text, &[], &mut |e, _| got.push((e.lines, e.continues)));
     assert_eq!(got, [(2, Some(Continues::Generation)), (1, None)]);
+}
+
+#[test]
+fn wrapped_lines_go_on_from_the_generation_before() {
+    let (text, _) = runtime_lines(&["out F [2026-04-22 11:02:00,317]  INFO {org.M} - text"]);
+    let next = whole(&text, &[]).last().unwrap().2.next_generation();
+    let mut parser = Parser::new(facts(), Offset(0), next);
+    let mut got = Vec::new();
+    let (text, _) = runtime_lines(&["out F \tat a.b.C.e(C.java:2)", "out F other", "out F more"]);
+    parser.advance(&text, &[], &mut |e, _| got.push((e.lines, e.continues)));
+    assert_eq!(got, [(1, Some(Continues::Generation)), (1, None)]);
 }
 
 #[test]
