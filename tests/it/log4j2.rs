@@ -23,8 +23,10 @@ const FINISH_MAX: Duration = Duration::from_secs(60);
 const KEPT: usize = 20;
 /// A generation that was packed before the shipper opened it is not known to it yet: packed files are not read.
 const PACKED_ARE_READ: bool = true;
-/// From the moment at which a shipper that runs may see a generation until it has it in its state, on a busy machine.
+/// What a shipper had before its eyes for so long is in its state, also on a busy machine.
 const TAKEN_IN_MS: u64 = 1_000;
+/// Every so many lives of the shipper one is long enough for that.
+const LONG_LIFE_EVERY: u32 = 4;
 
 /// How fast files roll, and which.
 struct Pace {
@@ -92,9 +94,8 @@ fn now_ms() -> u64 {
 struct Met {
     kills: u32,
     in_flight: u32,
-    /// From a kill to the first look at the folder of a start after it; starts that were killed before they had
-    /// looked are within.
-    dead: Vec<(u64, u64)>,
+    /// Lives of the shipper, each from its first look at the folder to its end. Who was killed before that has none.
+    lives: Vec<(u64, u64)>,
 }
 
 /// Whether a shipper that was started at this time has looked at its folder: it says how things stand after that.
@@ -106,19 +107,21 @@ fn has_looked(stage: &Stage, started: SystemTime) -> bool {
 fn storm(stage: &Stage, pace: &Pace, dice: &mut Dice) -> Met {
     let (mut met, began) = (Met::default(), Instant::now());
     let (mut started, mut ship) = (SystemTime::now(), stage.ship(&[]));
-    let (mut dead_from, mut long_pause) = (None, pace.long_pause);
+    let mut long_pause = pace.long_pause;
     while began.elapsed() < STORM_MAX && (met.kills < KILLS || met.in_flight < KILLS_IN_FLIGHT) {
-        let until = Instant::now() + Duration::from_millis(dice.between(250, 900));
+        let longer = u64::from(met.kills % LONG_LIFE_EVERY == LONG_LIFE_EVERY - 1) * TAKEN_IN_MS;
+        let until = Instant::now() + Duration::from_millis(longer + dice.between(250, 900));
+        let mut looked = None;
         while Instant::now() < until {
-            if dead_from.is_some() && has_looked(stage, started) {
-                met.dead.extend(dead_from.take().map(|from| (from, now_ms())));
+            if looked.is_none() && has_looked(stage, started) {
+                looked = Some(now_ms());
             }
             thread::sleep(Duration::from_millis(5));
         }
         let busy = stage.proxy.seen.in_flight.load(Ordering::SeqCst) > 0;
         assert!(ship.ended().unwrap().is_none(), "ship ended by itself");
+        met.lives.extend(looked.map(|looked| (looked, now_ms())));
         ship.kill().unwrap();
-        dead_from.get_or_insert_with(now_ms);
         met.kills += 1;
         met.in_flight += u32::from(busy);
         let pause = long_pause.take_if(|_| met.kills == KILLS / 2);
@@ -126,8 +129,6 @@ fn storm(stage: &Stage, pace: &Pace, dice: &mut Dice) -> Met {
         (started, ship) = (SystemTime::now(), stage.ship(&[]));
     }
     ship.kill().unwrap();
-    // The start that goes on to the end looks when nothing is written any more.
-    met.dead.push((dead_from.unwrap_or_else(now_ms), u64::MAX));
     met
 }
 
@@ -193,7 +194,7 @@ struct Account {
     declared: usize,
     /// Generations of which nothing was taken: declared lost from their first byte on.
     declared_whole: usize,
-    /// Generations that came and went while no shipper ran.
+    /// Generations that no shipper had before its eyes for long.
     unseen: usize,
     /// Generations that were packed before they were opened.
     packed: usize,
@@ -220,7 +221,7 @@ fn account(stage: &Stage, truth: &Path, met: &Met) -> Account {
                     let other = owners.insert(stream.to_owned(), (name.clone(), index));
                     assert!(other.is_none(), "{name} {index} and {other:?} are one stream, {stream}");
                     let row = audit.iter().find(|row| row["stream"] == stream);
-                    let ended = (generation.ended, &met.dead);
+                    let ended = (generation.ended, &met.lives);
                     let declared = missing == 0 || lost.contains(stream);
                     assert!(
                         declared,
@@ -232,11 +233,11 @@ fn account(stage: &Stage, truth: &Path, met: &Met) -> Account {
                 None => {
                     // Kept until so many later ones have ended.
                     let gone = of_file.get(index + KEPT).map_or(u64::MAX, |later| later.ended);
-                    let unseen = |&(killed, looked): &(u64, u64)| {
-                        generation.began + TAKEN_IN_MS >= killed && gone <= looked.saturating_add(TAKEN_IN_MS)
+                    let seen = |&(looked, killed): &(u64, u64)| {
+                        gone.min(killed).saturating_sub(generation.began.max(looked)) >= TAKEN_IN_MS
                     };
                     match () {
-                        () if met.dead.iter().any(unseen) => account.unseen += 1,
+                        () if !met.lives.iter().any(seen) => account.unseen += 1,
                         () if name == "audit" && !PACKED_ARE_READ => account.packed += 1,
                         () => {
                             eprintln!("{name} {index} from {} until {gone} must be declared", generation.began);
@@ -279,8 +280,10 @@ fn through_a_storm(pace: &Pace) -> Option<Account> {
     fs::create_dir(&truth).unwrap();
     let _serve = stage.serve();
     let writer = Writer::start(&compiled, &stage.logs, &truth, pace);
-    let met = storm(&stage, pace, &mut Dice::new(seed));
+    let mut met = storm(&stage, pace, &mut Dice::new(seed));
     writer.end();
+    // What is left now is read to its end.
+    met.lives.push((now_ms(), u64::MAX));
     stage.proxy.seen.gentle.store(true, Ordering::Relaxed);
     let (status, _) = stage.ship(&["--until-idle"]).finish(FINISH_MAX).unwrap();
     assert!(status.success(), "ship --until-idle ended with {status}");
