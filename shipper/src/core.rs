@@ -28,6 +28,7 @@ mod scan;
 mod sending;
 mod spilling;
 mod state;
+mod waiting;
 mod zones;
 
 pub use api::{
@@ -67,7 +68,7 @@ pub struct ShipperCore {
     by_file: HashMap<FileId, StreamId>,
     by_path: HashMap<PathBuf, StreamId>,
     /// Files that have no stream yet.
-    unplaced: BTreeMap<FileId, compare::Unplaced>,
+    unplaced: waiting::Waiting,
     claiming: claims::Claiming,
     /// Streams that something may have to be done for.
     active: BTreeSet<StreamId>,

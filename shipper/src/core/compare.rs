@@ -134,7 +134,10 @@ impl ShipperCore {
             Claiming::No => "is compared, by content, with the files known here",
             Claiming::Unsure | Claiming::Yes => "waits until the indexer has said whether it knows the file",
         };
-        let file = self.unplaced.entry(facts.id).or_insert_with(|| Unplaced {
+        if !keeps {
+            self.unplaced.rename(facts.id, path);
+        }
+        let file = self.unplaced.or_insert(facts.id, || Unplaced {
             path: path.to_owned(),
             facts: *facts,
             noted_at: now,
@@ -150,9 +153,6 @@ impl ShipperCore {
             is_twin: false,
             why: why.to_owned(),
         });
-        if !keeps {
-            path.clone_into(&mut file.path);
-        }
         if (file.facts.size, file.facts.modified_ns) != (facts.size, facts.modified_ns) {
             file.changed_at = now;
             file.next = now;
@@ -172,13 +172,13 @@ impl ShipperCore {
 
     /// Files of a folder that the listing did not show wait no longer.
     pub(super) fn keep_unplaced(&mut self, folder: &Path, still_there: impl Fn(FileId) -> bool) {
-        self.unplaced.retain(|id, file| file.path.parent() != Some(folder) || still_there(*id));
+        self.unplaced.retain(|id, file| file.path.parent() != Some(folder) || still_there(id));
     }
 
     /// Whether a file that may be a generation of this name is being compared.
     pub(super) fn is_compared(&self, path: &Path) -> bool {
         let own = group(path);
-        self.unplaced.values().any(|file| !file.is_damaged && group(&file.path) == own)
+        self.unplaced.of_group(path).any(|(_, file)| !file.is_damaged && group(&file.path) == own)
     }
 
     /// Looks at the files whose time has come, within the budget of one step.
@@ -362,7 +362,8 @@ impl ShipperCore {
     fn begins_like_unplaced(&self, id: FileId, path: &Path, first: &[u8]) -> bool {
         let own = group(path);
         let start = &first[..first.len().min(Head::START_BYTES)];
-        let others = self.unplaced.iter().filter(|(other, f)| **other != id && !f.is_damaged && group(&f.path) == own);
+        let others =
+            self.unplaced.of_group(path).filter(|(other, f)| *other != id && !f.is_damaged && group(&f.path) == own);
         start.len() >= EVIDENCE_BYTES as usize
             && others.filter(|(_, f)| !is_packed(&name_of(&f.path))).any(|(_, file)| {
                 let opened = self.outside.files.open(&file.path, OpenMode::Read);

@@ -11,6 +11,12 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::Path;
 use wire::StreamId;
 
+/// Of the folder and plain name of a path.
+pub(super) fn group_hash(path: &Path) -> u64 {
+    let (folder, name) = group(path);
+    hash_of(&folder, &name)
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Index {
     /// By a hash of the folder and the plain name that they ever had.
@@ -34,8 +40,7 @@ impl Index {
     /// Takes in a stream, or the name and file that it has now.
     pub(super) fn note(&mut self, kept: &Kept) {
         for path in [&kept.first_path, &kept.path] {
-            let (folder, name) = group(path);
-            add(self.by_name.entry(hash_of(&folder, &name)).or_default(), kept.id);
+            add(self.by_name.entry(group_hash(path)).or_default(), kept.id);
         }
         add(self.by_file.entry(kept.file).or_default(), kept.id);
     }

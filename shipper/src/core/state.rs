@@ -88,7 +88,7 @@ impl ShipperCore {
             index: super::index::Index::default(),
             by_file: HashMap::new(),
             by_path: HashMap::new(),
-            unplaced: BTreeMap::new(),
+            unplaced: super::waiting::Waiting::default(),
             claiming: claims::Claiming::No,
             active: BTreeSet::new(),
             turn: StreamId(0),
