@@ -98,6 +98,12 @@ pub fn head_hash(key: u64, line: &[u8]) -> u32 {
     (xxh3_64_with_seed(line, key) >> 32) as u32
 }
 
+/// The first line without its line end.
+pub fn first_line(bytes: &[u8]) -> &[u8] {
+    let line = memchr::memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..end]);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
 /// Facts about an event that are yes or no.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags(pub u32);

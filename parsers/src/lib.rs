@@ -30,7 +30,9 @@ mod wrapper;
 mod zone;
 
 pub use context::{Channel, Context, ContextError, FileFacts, Input, InputAt, Zone};
-pub use event::{Continues, Event, EventTime, Flags, Level, Offset, TimeNs, TimeSource, ZoneSource, head_hash};
+pub use event::{
+    Continues, Event, EventTime, Flags, Level, Offset, TimeNs, TimeSource, ZoneSource, first_line, head_hash,
+};
 pub use explain::explain;
 pub use family::{Dataset, Family};
 pub use field::{Field, FieldId, Value};

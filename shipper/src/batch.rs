@@ -3,7 +3,7 @@
 use crate::dead::Letter;
 use crate::kept::{Kept, LastEvent};
 use bytes::Bytes;
-use parsers::{Continues, Event, Flags, Offset};
+use parsers::{Continues, Event, Flags, Offset, first_line};
 use wire::{
     Anchor, ContinuesFrom, DraftedRange, EventBody, EventId, EventsPayload, Fate, FateKind, FateSpan, LedgerHash,
     LedgerSum, Parses, Range, StreamId, head_hash,
@@ -30,6 +30,14 @@ struct Part {
     /// Of events that are sent: their bytes, and those of their parse.
     bytes: usize,
     parse: usize,
+}
+
+/// How much a batch holds: bytes of events, bytes of their parse, events.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BatchSize {
+    bytes: usize,
+    parse: usize,
+    events: usize,
 }
 
 /// Events from `from` to `to`, without gap.
@@ -92,6 +100,13 @@ pub(crate) struct Closed<'e> {
     pub(crate) in_file: &'e [u8],
 }
 
+impl Closed<'_> {
+    /// Whether nothing was redacted: then it is the same memory.
+    fn is_as_in_file(&self) -> bool {
+        self.bytes.len() == self.event.size as usize && std::ptr::eq(self.bytes.as_ptr(), self.in_file.as_ptr())
+    }
+}
+
 impl Wiring {
     pub(crate) fn of(kept: &Kept) -> Wiring {
         Wiring { stream: kept.id, predecessor: kept.predecessor, repeated_until: kept.repeated_until }
@@ -139,27 +154,31 @@ impl Wiring {
     }
 }
 
-/// The first line without its line end.
-fn first_line(bytes: &[u8]) -> &[u8] {
-    let line = memchr::memchr(b'\n', bytes).map_or(bytes, |end| &bytes[..end]);
-    line.strip_suffix(b"\r").unwrap_or(line)
-}
-
 impl Batch {
-    /// An empty one that begins at `from`.
-    pub(crate) fn new(from: Offset, last_event: Option<LastEvent>) -> Batch {
+    /// An empty one that begins at `from`, with room for as much as this.
+    pub(crate) fn new(from: Offset, last_event: Option<LastEvent>, room: BatchSize) -> Batch {
         Batch {
             from,
             to: from,
             parts: Vec::new(),
-            payload: Vec::new(),
-            parses: Parses::default(),
-            sums: Vec::new(),
+            payload: Vec::with_capacity(room.bytes),
+            parses: Parses::with_capacity(room.parse),
+            sums: Vec::with_capacity(room.events),
             letters: Vec::new(),
             context: Vec::new(),
             anchor: Anchor::default(),
             last_event,
         }
+    }
+
+    /// Makes room for so many more bytes of events.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        self.payload.reserve(bytes);
+    }
+
+    /// What it holds.
+    pub(crate) fn size(&self) -> BatchSize {
+        BatchSize { bytes: self.payload.len(), parse: self.parses.len(), events: self.sums.len() }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -190,11 +209,13 @@ impl Batch {
                 self.sums.push(Sum { offset: facts.offset, size: facts.size, hash });
                 self.payload.extend_from_slice(bytes);
                 let before = self.parses.len();
-                self.parses.push(&facts, &event.fields);
+                self.part(event.offset, to, FateKind::Events, "");
+                self.parses.push(&facts, &event.fields, closed.is_as_in_file());
                 let parse = self.parses.len() - before;
-                let part = self.part(event.offset, to, FateKind::Events, "");
-                part.bytes += bytes.len();
-                part.parse += parse;
+                if let Some(part) = self.parts.last_mut() {
+                    part.bytes += bytes.len();
+                    part.parse += parse;
+                }
             }
             Course::Exclude(rule) => {
                 self.part(event.offset, to, FateKind::Excluded, rule);
@@ -210,15 +231,16 @@ impl Batch {
     }
 
     /// The part that ends at `to`: the last one grown, or a new one.
-    fn part(&mut self, from: Offset, to: Offset, kind: FateKind, reason: &str) -> &mut Part {
+    fn part(&mut self, from: Offset, to: Offset, kind: FateKind, reason: &str) {
         let grows = self.parts.last().is_some_and(|p| p.kind == kind && p.reason == reason);
         if !grows {
             let reason = reason.to_owned();
             self.parts.push(Part { from, to, kind, reason, bytes: 0, parse: 0 });
+            self.parses.restart();
         }
-        let last = self.parts.last_mut().expect("pushed if there was none that fits");
-        last.to = to;
-        last
+        if let Some(last) = self.parts.last_mut() {
+            last.to = to;
+        }
     }
 
     /// Ends it for now: context and anchor behind its last event.

@@ -265,6 +265,9 @@ pub struct Timing {
     pub linger: Duration,
     /// A request that is not full waits so long after the last one.
     pub pace: Duration,
+    /// A file that was read is read again after so long, unless much of it waits. Each read costs as much as some dozen
+    /// lines, so what trickles into many files is read in larger pieces; who was silent is read at once.
+    pub read_pace: Duration,
     /// Shortest wait before a request is made again; it doubles, and the wait is a random part of it.
     pub retry_min: Duration,
     /// Longest wait.
@@ -291,6 +294,7 @@ impl Default for Timing {
             ask_interval: Duration::from_secs(10),
             linger: Duration::from_millis(5),
             pace: Duration::from_millis(20),
+            read_pace: Duration::from_millis(100),
             retry_min: Duration::from_millis(200),
             retry_max: Duration::from_secs(30),
             shutdown_grace: Duration::from_secs(5),

@@ -1,6 +1,6 @@
 //! One stream as the core works with it: what is kept, and what lives in memory.
 
-use crate::batch::{Batch, InFlight};
+use crate::batch::{Batch, BatchSize, InFlight};
 use crate::core::Ticket;
 use crate::doubt::Doubt;
 use crate::kept::{Kept, LastEvent, MarkStep, Phase};
@@ -63,6 +63,12 @@ pub(crate) struct Stream {
     pub(crate) building: Option<Batch>,
     /// When the first event went into `building`.
     pub(crate) building_since: Duration,
+    /// What the last batch held: the next will hold as much.
+    pub(crate) batch_size: BatchSize,
+    /// When this process sent the last batch, and the one before it.
+    pub(crate) batches_sent_at: Option<(Duration, Option<Duration>)>,
+    /// When bytes were last read, by this process.
+    pub(crate) read_at: Option<Duration>,
     pub(crate) in_flight: Option<InFlight>,
     /// The request that speaks of it and is not answered; one at a time (protocol rule 20).
     pub(crate) busy: Option<Ticket>,
@@ -118,6 +124,9 @@ impl Stream {
             head_grew: false,
             building: None,
             building_since: now,
+            batch_size: BatchSize::default(),
+            batches_sent_at: None,
+            read_at: None,
             in_flight: None,
             busy: None,
             naming: Naming::Unknown,

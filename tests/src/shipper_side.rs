@@ -42,6 +42,7 @@ fn config() -> ShipperConfig {
     config.timing.scan_interval = Duration::from_secs(10);
     // Its clock goes in steps of its own; more requests are on their way when none waits for company.
     config.timing.pace = Duration::ZERO;
+    config.timing.read_pace = Duration::ZERO;
     config.timing.linger = Duration::from_millis(20);
     config
 }

@@ -2,11 +2,10 @@
 //! is closed, and never exists as structures. These are ten times as large, and would be made on one processor to be read
 //! once on another.
 
-use crate::proto::{self, Writer};
+use crate::table::{self, Writer};
 use crate::{AgentId, DecodeError, Epoch, EventBody, Fate, Message, Range, Ranges, Request, StreamId};
 use bytes::Bytes;
 use parsers::Field;
-use prost::Message as _;
 
 /// The parse of events one after the other, as it is sent.
 #[derive(Debug, Default)]
@@ -16,9 +15,20 @@ pub struct Parses {
 }
 
 impl Parses {
-    /// Appends the parse of one event: `facts` with `fields` instead of its own.
-    pub fn push(&mut self, facts: &EventBody, fields: &[Field]) {
-        self.writer.event(facts, fields, &mut self.written);
+    /// With room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Parses {
+        Parses { written: Vec::with_capacity(bytes), writer: Writer::default() }
+    }
+
+    /// Appends the parse of one event: `facts` with `fields` instead of its own. `is_derived`: its `head_hash` is that
+    /// of the first line of its bytes in the payload.
+    pub fn push(&mut self, facts: &EventBody, fields: &[Field], is_derived: bool) {
+        self.writer.event(facts, fields, is_derived, &mut self.written);
+    }
+
+    /// The events that follow go into another range.
+    pub fn restart(&mut self) {
+        self.writer.restart();
     }
 
     /// Bytes written so far.
@@ -33,7 +43,7 @@ impl Parses {
 
     /// Bytes of memory held, near enough.
     pub fn memory(&self) -> usize {
-        self.written.capacity()
+        self.written.capacity() + self.writer.memory()
     }
 
     /// What was written.
@@ -86,7 +96,7 @@ impl Draft {
         let messages = self.messages.into_iter().map(|message| match message {
             Drafted::Message(message) => Ok(message),
             Drafted::Ranges { stream, ranges } => {
-                let ranges = ranges.into_iter().map(DraftedRange::into_range).collect::<Result<_, _>>()?;
+                let ranges = ranges.into_iter().map(|range| range.into_range(stream)).collect::<Result<_, _>>()?;
                 Ok(Message::Ranges(Ranges { stream, ranges }))
             }
         });
@@ -95,12 +105,9 @@ impl Draft {
 }
 
 impl DraftedRange {
-    fn into_range(mut self) -> Result<Range, DecodeError> {
+    fn into_range(mut self, stream: StreamId) -> Result<Range, DecodeError> {
         if let Fate::Events(payload) = &mut self.range.fate {
-            let parse =
-                proto::Payload::decode(self.parse).map_err(|_| DecodeError::Malformed("a parse is no parse"))?;
-            let whole = proto::Payload { bytes: std::mem::take(&mut payload.bytes), ..parse };
-            *payload = whole.try_into()?;
+            payload.events = table::read(&self.parse, &payload.bytes, stream)?;
         }
         Ok(self.range)
     }

@@ -10,6 +10,7 @@ mod ids;
 mod ledger;
 mod message;
 mod proto;
+mod table;
 mod walk;
 
 pub use codec::{DecodeError, Limits, decode_answer, decode_request, encode_answer, encode_draft, encode_request};

@@ -5,7 +5,8 @@ mod from;
 mod to;
 mod write;
 
-pub(crate) use write::{Writer, request as write_request};
+pub(crate) use from::{level_from, time_source_from, zone_source_from};
+pub(crate) use write::request as write_request;
 
 use bytes::Bytes;
 
@@ -178,8 +179,9 @@ pub(crate) struct Anchor {
 pub(crate) struct Payload {
     #[prost(bytes = "bytes", tag = "1")]
     pub(crate) bytes: Bytes,
-    #[prost(message, repeated, tag = "2")]
-    pub(crate) events: Vec<Event>,
+    /// Their parse: [`crate::table`]. Tag 2 had it in messages.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub(crate) parse: Bytes,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -22,12 +22,11 @@ pub(crate) struct Nesting(pub(crate) &'static [(u64, Nesting)]);
 
 const LEAF: Nesting = Nesting(&[]);
 const EVENT: Nesting = Nesting(&[(10, LEAF), (12, LEAF)]);
-const PAYLOAD: Nesting = Nesting(&[(2, EVENT)]);
-const RANGE: Nesting = Nesting(&[(4, LEAF), (5, PAYLOAD)]);
+const RANGE: Nesting = Nesting(&[(4, LEAF), (5, LEAF)]);
 const RANGES: Nesting = Nesting(&[(2, RANGE)]);
 const OPEN: Nesting = Nesting(&[(15, LEAF)]);
 const PROVISIONAL: Nesting = Nesting(&[(2, EVENT)]);
-const REPLAY: Nesting = Nesting(&[(2, PAYLOAD)]);
+const REPLAY: Nesting = Nesting(&[(2, LEAF)]);
 const PROVE: Nesting = Nesting(&[(1, LEAF)]);
 const CLAIM: Nesting = Nesting(&[(1, OPEN)]);
 const MESSAGE: Nesting =

@@ -55,6 +55,21 @@ impl ShipperCore {
 
     /// When the rates let a stream read.
     pub(super) fn may_read_at(&self, stream: &Stream) -> Duration {
+        self.rated_read(stream).max(self.paced_read(stream))
+    }
+
+    /// After so much of the pace of reading; at once where much waits, or is waited for.
+    fn paced_read(&self, stream: &Stream) -> Duration {
+        let hurry = self.stop.is_some() || self.config.until_idle || stream.suspect;
+        match stream.read_at {
+            Some(at) if !hurry && stream.unread() < self.config.limits.read_bytes as u64 / 4 => {
+                at + self.config.timing.read_pace
+            }
+            _ => self.now,
+        }
+    }
+
+    fn rated_read(&self, stream: &Stream) -> Duration {
         if self.config.rate.is_none() && self.config.file_rate.is_none() && self.config.sources.is_empty() {
             return self.now;
         }

@@ -20,6 +20,9 @@ const OPEN_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 /// The rule that leaves out what the indexer would not keep (protocol rule 37).
 const TOO_OLD: &str = "older than retention";
 
+/// A read asks for at least so much.
+const READ_BYTES_MIN: usize = 4 << 10;
+
 /// A file is asked again after so long when two looks at it did not agree.
 const AGAIN: Duration = Duration::from_millis(10);
 
@@ -127,12 +130,16 @@ impl ShipperCore {
             return Turn::Nothing;
         }
         let most = self.read_bytes_max(id).min(self.batch_bytes_max());
+        let now = self.now;
         let mut scratch = std::mem::take(&mut self.scratch);
         let result = self.read_into(id, &mut scratch, most);
         self.scratch = scratch;
         match result {
             Ok(Read::Bytes(bytes)) => {
                 self.read_well(id);
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.read_at = Some(now);
+                }
                 self.count_read(id, bytes);
                 self.advance(id);
                 Turn::Read(bytes)
@@ -173,6 +180,9 @@ impl ShipperCore {
         }
         let left = limit.map_or(u64::MAX, |t| t.saturating_sub(tail.read_to().0));
         let max = max.min(usize::try_from(left).unwrap_or(usize::MAX)).min(OPEN_BYTES_MAX);
+        // As far as the file is known to go: no room is made, and no second call, for what is not there.
+        let unread = usize::try_from(stream.size.saturating_sub(tail.read_to().0)).unwrap_or(usize::MAX);
+        let max = max.min(unread.max(READ_BYTES_MIN));
         if max == 0 { Ok(Read::End) } else { tail.read(scratch, max) }
     }
 
@@ -342,8 +352,9 @@ impl ShipperCore {
         let Some(tail) = &mut stream.tail else { return };
         let mut batch = stream.building.take().unwrap_or_else(|| {
             stream.building_since = now;
-            Batch::new(tail.parser.offset(), stream.last_event)
+            Batch::new(tail.parser.offset(), stream.last_event, stream.batch_size)
         });
+        batch.expect(tail.open_bytes().len());
         let lost_context = if stream.context_lost { Flags::CONTEXT_LOST } else { Flags::default() };
         let stop = stream.doubt.as_ref().map_or(Offset(u64::MAX), |doubt| doubt.stop());
         let (condemned, left_out) = (&stream.condemned, stream.kept.left_out.as_ref());

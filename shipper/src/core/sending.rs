@@ -284,9 +284,21 @@ impl ShipperCore {
                         || self.loss_is_due(stream).is_some()
                         || self.dead.to_replay(stream.kept.id).is_some()
                         || self.is_gone(stream)
-                        || provisional_of(stream).is_some())
+                        || self.provisional_due(stream).is_some_and(|due| due <= self.now))
             }
         }
+    }
+
+    /// When the open event is to be shown, if the indexer should see it. Where batch follows batch the next one will
+    /// close it, most likely.
+    fn provisional_due(&self, stream: &Stream) -> Option<Duration> {
+        provisional_of(stream)?;
+        let soon = 2 * self.config.timing.read_pace;
+        let hurry = self.stop.is_some() || self.config.until_idle;
+        let busy =
+            |(last, before): &(Duration, Option<Duration>)| before.is_some_and(|before| before + 2 * soon > *last);
+        let sent_at = stream.batches_sent_at.filter(|sent| !hurry && busy(sent));
+        Some(sent_at.map_or(self.now, |(last, _)| last + soon))
     }
 
     fn batch_is_due(&self, stream: &Stream) -> bool {
@@ -348,6 +360,8 @@ impl ShipperCore {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let Some(batch) = stream.building.take() else { return };
         stream.head_grew = false;
+        stream.batch_size = batch.size();
+        stream.batches_sent_at = Some((self.now, stream.batches_sent_at.map(|(last, _)| last)));
         load.bytes += batch.bytes();
         let (ranges, in_flight) = batch.send();
         stream.in_flight = Some(in_flight);
@@ -447,6 +461,9 @@ impl ShipperCore {
             if at > self.now {
                 wake = wake.min(at);
             }
+        }
+        if stream.opened == Opened::Yes && stream.busy.is_none() {
+            wake = wake.min(self.provisional_due(stream).filter(|due| *due > self.now).unwrap_or(Duration::MAX));
         }
         let rated = self.may_read_at(stream);
         if rated > self.now && stream.unread() > 0 {

@@ -53,30 +53,51 @@ fn event() -> impl Strategy<Value = (EventBody, Vec<u8>)> {
         })
 }
 
-fn payload() -> impl Strategy<Value = EventsPayload> {
-    prop::collection::vec(event(), 0..5).prop_map(|events| EventsPayload {
-        bytes: events.iter().flat_map(|(_, bytes)| bytes.clone()).collect::<Vec<u8>>().into(),
-        events: events.into_iter().map(|(body, _)| body).collect(),
+/// Events of this stream: any, and neighbours as a file has them, each like the one before it.
+fn payload(stream: StreamId) -> impl Strategy<Value = EventsPayload> {
+    let events = prop::collection::vec((event(), any::<bool>(), 0u32..3_000_000), 0..9);
+    events.prop_map(move |drawn| {
+        let mut events: Vec<(EventBody, Vec<u8>)> = Vec::new();
+        for ((mut body, bytes), is_neighbour, later) in drawn {
+            if let (true, Some((before, their))) = (is_neighbour, events.last()) {
+                let offset = Offset((before.offset.0 + u64::from(before.size)) & ((1 << 48) - 1));
+                let ns = i64::from(later) * if later % 2 == 0 { 1_000_000 } else { 1 };
+                let time = before.time.map(|t| EventTime { utc: TimeNs(t.utc.0.wrapping_add(ns)), ..t });
+                let head_hash = head_hash(stream, parsers::first_line(their));
+                body = EventBody { offset, time, head_hash, ..before.clone() };
+                events.push((body, their.clone()));
+            } else {
+                events.push((body, bytes));
+            }
+        }
+        EventsPayload {
+            bytes: events.iter().flat_map(|(_, bytes)| bytes.clone()).collect::<Vec<u8>>().into(),
+            events: events.into_iter().map(|(body, _)| body).collect(),
+        }
     })
 }
 
 fn message() -> impl Strategy<Value = Message> {
-    let range = (any::<u64>(), any::<Option<u64>>(), payload(), 0u8..4, ".{0,9}").prop_map(
-        |(from, to, payload, fate, reason)| Range {
-            from: Offset(from),
-            to: to.map(Offset),
-            fate: match fate {
-                0 => Fate::Events(payload),
-                1 => Fate::Dead(reason),
-                2 => Fate::Excluded(reason),
-                _ => Fate::Lost(reason),
+    let range = |stream| {
+        (any::<u64>(), any::<Option<u64>>(), payload(stream), 0u8..4, ".{0,9}").prop_map(
+            |(from, to, payload, fate, reason)| Range {
+                from: Offset(from),
+                to: to.map(Offset),
+                fate: match fate {
+                    0 => Fate::Events(payload),
+                    1 => Fate::Dead(reason),
+                    2 => Fate::Excluded(reason),
+                    _ => Fate::Lost(reason),
+                },
+                context: Bytes::from_static(b"context"),
+                anchors: vec![Anchor { at: Offset(from), hash: from }],
             },
-            context: Bytes::from_static(b"context"),
-            anchors: vec![Anchor { at: Offset(from), hash: from }],
-        },
-    );
-    let ranges = (any::<u64>(), prop::collection::vec(range, 0..4))
-        .prop_map(|(stream, ranges)| Message::Ranges(Ranges { stream: StreamId(stream), ranges }));
+        )
+    };
+    let ranges = any::<u64>().prop_map(StreamId).prop_flat_map(move |stream| {
+        let ranges = prop::collection::vec(range(stream), 0..4);
+        ranges.prop_map(move |ranges| Message::Ranges(Ranges { stream, ranges }))
+    });
     let open = (any::<u64>(), any::<u128>(), ".{0,20}", any::<Option<i64>>()).prop_map(|(n, number, path, born_ns)| {
         Message::Open(Open {
             stream: StreamId(n),
@@ -88,8 +109,9 @@ fn message() -> impl Strategy<Value = Message> {
     let provisional = (any::<u64>(), event()).prop_map(|(stream, (event, bytes))| {
         Message::Provisional(Provisional { stream: StreamId(stream), event, bytes: bytes.into() })
     });
-    let replay = (any::<u64>(), payload())
-        .prop_map(|(stream, payload)| Message::Replay(Replay { stream: StreamId(stream), payload }));
+    let replay = any::<u64>()
+        .prop_map(StreamId)
+        .prop_flat_map(|stream| payload(stream).prop_map(move |payload| Message::Replay(Replay { stream, payload })));
     prop_oneof![
         any::<i64>().prop_map(|clock_ns| Message::Hello(Hello { host_id: "h".into(), clock_ns, ..Hello::default() })),
         open,
@@ -123,9 +145,11 @@ fn draft(request: &Request) -> Draft {
                 let mut parses = Parses::default();
                 let mut range = range.clone();
                 if let Fate::Events(payload) = &mut range.fate {
-                    for event in payload.events.drain(..) {
-                        parses.push(&EventBody { fields: Vec::new(), ..event.clone() }, &event.fields);
+                    for (event, bytes) in payload.iter() {
+                        let is_derived = event.head_hash == head_hash(*stream, parsers::first_line(&bytes));
+                        parses.push(&EventBody { fields: Vec::new(), ..event.clone() }, &event.fields, is_derived);
                     }
+                    payload.events.clear();
                 }
                 DraftedRange { range, parse: parses.into_bytes() }
             });
@@ -274,6 +298,60 @@ fn a_body_of_empty_messages_is_refused_before_it_is_decoded() {
     let sealed = super::seal(super::REQUEST_MAGIC, &many);
     let refused = decode_request(&sealed, Limits::default());
     assert_eq!(refused, Err(DecodeError::Malformed("more messages than its size warrants")));
+}
+
+#[test]
+fn a_parse_of_nothing_but_events_is_refused() {
+    // A shape without fields, then 100,000 events of no bytes: three bytes each.
+    let head_hash = head_hash(StreamId(1), b"");
+    let event = EventBody { size: 0, len: 0, time: None, head_hash, fields: Vec::new(), ..sample() };
+    let events = vec![event; 100_000];
+    let payload = EventsPayload { bytes: Bytes::new(), events };
+    let replay = Message::Replay(Replay { stream: StreamId(1), payload });
+    let request = Request { messages: vec![replay], ..Request::default() };
+    let refused = decode_request(&encode_request(&request), Limits::default()).unwrap_err();
+    assert_eq!(refused, DecodeError::Malformed("more events than its size warrants"));
+}
+
+#[test]
+fn neighbours_take_few_bytes() {
+    let line = b"TID: [-1234] [] [2026-11-25 10:00:00,000]  INFO {org.wso2.carbon.core.Test} - started\n";
+    let (mut parses, mut last) = (Parses::default(), 0);
+    for index in 0..100u64 {
+        let mut event = EventBody { offset: Offset(index * 85), size: 85, len: 85, ..sample() };
+        event.time = event.time.map(|t| EventTime { utc: TimeNs(t.utc.0 + index as i64 * 40_000_000), ..t });
+        event.head_hash = head_hash(StreamId(1), parsers::first_line(line));
+        last = parses.len();
+        parses.push(&event, &event.fields, true);
+    }
+    // Its shape, size, lines, time, and the lengths of five fields.
+    assert_eq!(parses.len() - last, 9);
+}
+
+fn sample() -> EventBody {
+    let spans = [(6, 5), (18, 23), (44, 4), (50, 26), (80, 7)];
+    EventBody {
+        offset: Offset(0),
+        size: 85,
+        len: 85,
+        lines: 1,
+        head_hash: 0,
+        family: Family::Tid,
+        dataset: Dataset::ALL[0],
+        level: Level::Info,
+        time: Some(EventTime {
+            utc: TimeNs(1_764_064_800_000_000_000),
+            offset_minutes: 60,
+            source: TimeSource::Parsed,
+            zone: ZoneSource::Banner,
+        }),
+        flags: Flags::default(),
+        continues: None,
+        fields: (1u16..)
+            .zip(spans)
+            .map(|(id, (start, len))| Field { id: FieldId(id), value: Value::Span { start, len } })
+            .collect(),
+    }
 }
 
 #[test]

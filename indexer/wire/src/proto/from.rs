@@ -2,6 +2,7 @@
 
 use super::{FateValue, MessageKind, VerdictKind};
 use crate::codec::DecodeError;
+use crate::table;
 use crate::{self as w, AgentId, Epoch, Message, Offset, Refusal, StreamId, Verdict, proto};
 use parsers::{Dataset, EventTime, Family, Field, FieldId, Flags, Level, TimeNs, TimeSource, Value, ZoneSource};
 
@@ -46,7 +47,9 @@ impl TryFrom<MessageKind> for Message {
             }),
             MessageKind::Open(open) => Message::Open(open.into()),
             MessageKind::Ranges(ranges) => {
-                Message::Ranges(w::Ranges { stream: StreamId(ranges.stream), ranges: all(ranges.ranges)? })
+                let stream = StreamId(ranges.stream);
+                let ranges = ranges.ranges.into_iter().map(|range| range.into_range(stream)).collect::<Result<_>>()?;
+                Message::Ranges(w::Ranges { stream, ranges })
             }
             MessageKind::Provisional(provisional) => Message::Provisional(w::Provisional {
                 stream: StreamId(provisional.stream),
@@ -56,7 +59,7 @@ impl TryFrom<MessageKind> for Message {
             MessageKind::Gone(stream) => Message::Gone(StreamId(stream)),
             MessageKind::Replay(replay) => Message::Replay(w::Replay {
                 stream: StreamId(replay.stream),
-                payload: replay.payload.unwrap_or_default().try_into()?,
+                payload: replay.payload.unwrap_or_default().into_events(StreamId(replay.stream))?,
             }),
             MessageKind::Ledger(streams) => Message::Ledger(streams.streams.into_iter().map(StreamId).collect()),
             MessageKind::Prove(asked) => Message::Prove(asked.ranges.into_iter().map(Into::into).collect()),
@@ -90,17 +93,15 @@ impl From<proto::Open> for w::Open {
     }
 }
 
-impl TryFrom<proto::Range> for w::Range {
-    type Error = DecodeError;
-
-    fn try_from(range: proto::Range) -> Result<Self> {
+impl proto::Range {
+    fn into_range(self, stream: StreamId) -> Result<w::Range> {
         Ok(w::Range {
-            from: Offset(range.from),
-            to: range.to.map(Offset),
-            context: range.context,
-            anchors: range.anchors.into_iter().map(Into::into).collect(),
-            fate: match needed(range.fate, "a range has no fate")? {
-                FateValue::Events(payload) => w::Fate::Events(payload.try_into()?),
+            from: Offset(self.from),
+            to: self.to.map(Offset),
+            context: self.context,
+            anchors: self.anchors.into_iter().map(Into::into).collect(),
+            fate: match needed(self.fate, "a range has no fate")? {
+                FateValue::Events(payload) => w::Fate::Events(payload.into_events(stream)?),
                 FateValue::Dead(reason) => w::Fate::Dead(reason),
                 FateValue::Excluded(rule) => w::Fate::Excluded(rule),
                 FateValue::Lost(reason) => w::Fate::Lost(reason),
@@ -115,16 +116,10 @@ impl From<proto::Anchor> for w::Anchor {
     }
 }
 
-impl TryFrom<proto::Payload> for w::EventsPayload {
-    type Error = DecodeError;
-
-    fn try_from(payload: proto::Payload) -> Result<Self> {
-        let events: Vec<w::EventBody> = all(payload.events)?;
-        let covered: u64 = events.iter().map(|event| u64::from(event.len)).sum();
-        if covered != payload.bytes.len() as u64 {
-            return Err(DecodeError::Malformed("the events do not cover the payload"));
-        }
-        Ok(w::EventsPayload { bytes: payload.bytes, events })
+impl proto::Payload {
+    fn into_events(self, stream: StreamId) -> Result<w::EventsPayload> {
+        let events = table::read(&self.parse, &self.bytes, stream)?;
+        Ok(w::EventsPayload { bytes: self.bytes, events })
     }
 }
 
@@ -204,7 +199,7 @@ fn fields(event: &proto::Event) -> Result<Vec<Field>> {
         .collect()
 }
 
-fn level_from(number: u8) -> Level {
+pub(crate) fn level_from(number: u8) -> Level {
     match number {
         1 => Level::Trace,
         2 => Level::Debug,
@@ -216,24 +211,32 @@ fn level_from(number: u8) -> Level {
     }
 }
 
+pub(crate) fn time_source_from(number: u8) -> TimeSource {
+    match number {
+        1 => TimeSource::Parsed,
+        2 => TimeSource::Payload,
+        3 => TimeSource::Inherited,
+        4 => TimeSource::File,
+        _ => TimeSource::Received,
+    }
+}
+
+pub(crate) fn zone_source_from(number: u8) -> ZoneSource {
+    match number {
+        1 => ZoneSource::Line,
+        2 => ZoneSource::Banner,
+        3 => ZoneSource::Access,
+        4 => ZoneSource::Config,
+        _ => ZoneSource::Host,
+    }
+}
+
 fn time_from(ns: i64, facts: u32) -> EventTime {
     EventTime {
         utc: TimeNs(ns),
         offset_minutes: ((facts & 0xffff) as i32 - (1 << 15)) as i16,
-        source: match facts >> 16 & 0xff {
-            1 => TimeSource::Parsed,
-            2 => TimeSource::Payload,
-            3 => TimeSource::Inherited,
-            4 => TimeSource::File,
-            _ => TimeSource::Received,
-        },
-        zone: match facts >> 24 {
-            1 => ZoneSource::Line,
-            2 => ZoneSource::Banner,
-            3 => ZoneSource::Access,
-            4 => ZoneSource::Config,
-            _ => ZoneSource::Host,
-        },
+        source: time_source_from((facts >> 16) as u8),
+        zone: zone_source_from((facts >> 24) as u8),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{FateValue, MessageKind, VerdictKind};
 use crate::{self as w, Message, Refusal, Verdict, proto};
 use bytes::Bytes;
-use parsers::{EventTime, Value};
+use parsers::{EventTime, Value, first_line};
 
 impl From<&w::Request> for proto::Request {
     fn from(request: &w::Request) -> Self {
@@ -28,7 +28,7 @@ impl From<&Message> for MessageKind {
             Message::Open(open) => MessageKind::Open(open.into()),
             Message::Ranges(ranges) => MessageKind::Ranges(proto::Ranges {
                 stream: ranges.stream.0,
-                ranges: ranges.ranges.iter().map(Into::into).collect(),
+                ranges: ranges.ranges.iter().map(|range| proto::Range::of(range, ranges.stream)).collect(),
             }),
             Message::Provisional(provisional) => MessageKind::Provisional(proto::Provisional {
                 stream: provisional.stream.0,
@@ -37,7 +37,8 @@ impl From<&Message> for MessageKind {
             }),
             Message::Gone(stream) => MessageKind::Gone(stream.0),
             Message::Replay(replay) => {
-                MessageKind::Replay(proto::Replay { stream: replay.stream.0, payload: Some((&replay.payload).into()) })
+                let payload = proto::Payload::of(&replay.payload, replay.stream);
+                MessageKind::Replay(proto::Replay { stream: replay.stream.0, payload: Some(payload) })
             }
             Message::Ledger(streams) => {
                 MessageKind::Ledger(proto::Streams { streams: streams.iter().map(|s| s.0).collect() })
@@ -80,15 +81,16 @@ impl From<&w::Open> for proto::Open {
     }
 }
 
-impl From<&w::Range> for proto::Range {
-    fn from(range: &w::Range) -> Self {
+impl proto::Range {
+    /// A range of this stream.
+    pub(super) fn of(range: &w::Range, stream: w::StreamId) -> Self {
         proto::Range {
             from: range.from.0,
             to: range.to.map(|to| to.0),
             context: range.context.clone(),
             anchors: range.anchors.iter().map(Into::into).collect(),
             fate: Some(match &range.fate {
-                w::Fate::Events(payload) => FateValue::Events(payload.into()),
+                w::Fate::Events(payload) => FateValue::Events(proto::Payload::of(payload, stream)),
                 w::Fate::Dead(reason) => FateValue::Dead(reason.clone()),
                 w::Fate::Excluded(rule) => FateValue::Excluded(rule.clone()),
                 w::Fate::Lost(reason) => FateValue::Lost(reason.clone()),
@@ -103,16 +105,20 @@ impl From<&w::Anchor> for proto::Anchor {
     }
 }
 
-impl From<&w::EventsPayload> for proto::Payload {
-    fn from(payload: &w::EventsPayload) -> Self {
-        proto::Payload { bytes: payload.bytes.clone(), events: payload.events.iter().map(Into::into).collect() }
+impl proto::Payload {
+    /// A payload of this stream.
+    pub(super) fn of(payload: &w::EventsPayload, stream: w::StreamId) -> Self {
+        let mut parses = w::Parses::default();
+        for (event, bytes) in payload.iter() {
+            parses.push(event, &event.fields, event.head_hash == w::head_hash(stream, first_line(&bytes)));
+        }
+        proto::Payload { bytes: payload.bytes.clone(), parse: parses.into_bytes() }
     }
 }
 
-impl proto::Event {
-    /// All of an event but its fields.
-    pub(super) fn facts_of(event: &w::EventBody) -> proto::Event {
-        proto::Event {
+impl From<&w::EventBody> for proto::Event {
+    fn from(event: &w::EventBody) -> Self {
+        let mut out = proto::Event {
             offset: event.offset.0,
             size: event.size,
             len: (event.len != event.size).then_some(event.len),
@@ -124,13 +130,7 @@ impl proto::Event {
             flags: event.flags.0,
             continues: event.continues.map(Into::into),
             ..proto::Event::default()
-        }
-    }
-}
-
-impl From<&w::EventBody> for proto::Event {
-    fn from(event: &w::EventBody) -> Self {
-        let mut out = proto::Event::facts_of(event);
+        };
         let mut kinds = Vec::with_capacity(event.fields.len());
         for field in &event.fields {
             let number = u32::from(field.id.0);

@@ -1,14 +1,13 @@
-//! Events and requests straight into protobuf's bytes.
+//! Requests straight into protobuf's bytes.
 //!
-//! What prost makes of [`super::to`]'s structures is the same, byte for byte (a property test), but it takes a copy of
-//! every event first and then counts each one's size once for every level it is nested in. Ranges of events are nearly
-//! all that is ever sent, so these are written by hand; everything else goes the long way.
+//! What prost makes of [`super::to`]'s structures is the same, byte for byte (a property test), but it takes copies of
+//! all events first. Ranges of events are nearly all that is ever sent, so these are written by hand; everything else
+//! goes the long way.
 
-use super::{Event, MessageKind};
+use super::MessageKind;
 use crate::draft::{Draft, Drafted, DraftedRange};
-use crate::{EventBody, Fate, StreamId, proto};
+use crate::{Fate, StreamId, proto};
 use bytes::Bytes;
-use parsers::{Field, Value};
 use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
@@ -32,87 +31,6 @@ fn begin(tag: u8, len: usize, out: &mut Vec<u8>) {
 fn delimited(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
     begin(tag, bytes.len(), out);
     out.extend_from_slice(bytes);
-}
-
-/// Writes events, in room that is used again from one to the next.
-#[derive(Debug, Default)]
-pub(crate) struct Writer {
-    event: Vec<u8>,
-    spans: Vec<u8>,
-    literals: Vec<u8>,
-    numbers: Vec<u8>,
-    kinds: Vec<u8>,
-}
-
-impl Writer {
-    /// Appends an event of a payload: `facts` with these fields instead of its own.
-    pub(crate) fn event(&mut self, facts: &EventBody, fields: &[Field], out: &mut Vec<u8>) {
-        for room in [&mut self.event, &mut self.spans, &mut self.literals, &mut self.numbers, &mut self.kinds] {
-            room.clear();
-        }
-        // Without lists it takes no memory of its own.
-        Event::facts_of(facts).encode(&mut self.event).expect("a vector grows");
-        for field in fields {
-            let id = u64::from(field.id.0);
-            match &field.value {
-                Value::Span { start, len } => {
-                    self.kinds.push(0);
-                    varints([id, u64::from(*start), u64::from(*len)], &mut self.spans);
-                }
-                Value::Literal(text) => {
-                    self.kinds.push(1);
-                    literal(id, text, &mut self.literals);
-                }
-                Value::Int(value) => {
-                    self.kinds.push(2);
-                    varints([id << 1, zigzag(*value)], &mut self.numbers);
-                }
-            }
-        }
-        if !self.spans.is_empty() {
-            delimited(11, &self.spans, &mut self.event);
-        }
-        self.event.extend_from_slice(&self.literals);
-        if !self.numbers.is_empty() {
-            delimited(13, &self.numbers, &mut self.event);
-        }
-        if !self.kinds.is_sorted() {
-            delimited(14, &self.kinds, &mut self.event);
-        }
-        delimited(2, &self.event, out);
-    }
-}
-
-fn zigzag(value: i64) -> u64 {
-    (value << 1 ^ value >> 63).cast_unsigned()
-}
-
-/// Varints one after the other, by way of an array: most have one byte, and asking a vector for room for each is dear.
-fn varints<const N: usize>(values: [u64; N], out: &mut Vec<u8>) {
-    let mut bytes = [0u8; 30];
-    let mut len = 0;
-    for mut value in values {
-        while value >= 0x80 {
-            bytes[len] = value as u8 | 0x80;
-            len += 1;
-            value >>= 7;
-        }
-        bytes[len] = value as u8;
-        len += 1;
-    }
-    out.extend_from_slice(&bytes[..len]);
-}
-
-fn literal(field: u64, text: &str, out: &mut Vec<u8>) {
-    let number = if field == 0 { 0 } else { 1 + encoded_len_varint(field) };
-    let inside = if text.is_empty() { 0 } else { delimited_len(text.len()) };
-    begin(12, number + inside, out);
-    if field != 0 {
-        varints([u64::from(key(1, 0)), field], out);
-    }
-    if !text.is_empty() {
-        delimited(2, text.as_bytes(), out);
-    }
 }
 
 /// Appends a request.
@@ -144,10 +62,10 @@ struct Sized<'r> {
 }
 
 impl<'r> Sized<'r> {
-    fn of(drafted: &'r DraftedRange) -> Sized<'r> {
+    fn of(drafted: &'r DraftedRange, stream: StreamId) -> Sized<'r> {
         let range = &drafted.range;
         let Fate::Events(payload) = &range.fate else {
-            return Sized { rest: proto::Range::from(range).encode_to_vec(), events: None };
+            return Sized { rest: proto::Range::of(range, stream).encode_to_vec(), events: None };
         };
         let rest = proto::Range {
             from: range.from.0,
@@ -165,11 +83,11 @@ impl<'r> Sized<'r> {
 }
 
 fn payload_len(bytes: &[u8], parse: &[u8]) -> usize {
-    parse.len() + if bytes.is_empty() { 0 } else { delimited_len(bytes.len()) }
+    [bytes, parse].iter().filter(|part| !part.is_empty()).map(|part| delimited_len(part.len())).sum()
 }
 
 fn put_ranges(stream: StreamId, ranges: &[DraftedRange], out: &mut Vec<u8>) {
-    let sized: Vec<Sized<'_>> = ranges.iter().map(Sized::of).collect();
+    let sized: Vec<Sized<'_>> = ranges.iter().map(|range| Sized::of(range, stream)).collect();
     let stream = proto::Ranges { stream: stream.0, ranges: Vec::new() }.encode_to_vec();
     let len = stream.len() + sized.iter().map(|range| delimited_len(range.len())).sum::<usize>();
     out.reserve(2 * 11 + len);
@@ -181,10 +99,9 @@ fn put_ranges(stream: StreamId, ranges: &[DraftedRange], out: &mut Vec<u8>) {
         out.extend_from_slice(&range.rest);
         if let Some((bytes, parse)) = range.events {
             begin(5, payload_len(bytes, parse), out);
-            if !bytes.is_empty() {
-                delimited(1, bytes, out);
+            for (tag, part) in [(1, bytes), (3, parse)].into_iter().filter(|(_, part)| !part.is_empty()) {
+                delimited(tag, part, out);
             }
-            out.extend_from_slice(parse);
         }
     }
 }

@@ -205,6 +205,32 @@ fn a_store_that_went_back_behind_a_removed_file_hears_of_the_loss() {
 }
 
 #[test]
+fn what_trickles_in_is_read_in_larger_pieces_and_a_flood_at_once() {
+    let mut w = World::new(31);
+    w.config.timing.read_pace = Duration::from_millis(100);
+    w.disk.append(&log("a.log"), &lines(0..2));
+    w.start().settle();
+    assert_eq!(w.only().bytes(), lines(0..1));
+    // Read just now: it waits.
+    w.append("a.log", &lines(2..3)).append("a.log", &lines(3..4));
+    w.deliver(true);
+    w.step(ShipperInput::Tick);
+    assert_eq!(w.only().bytes(), lines(0..1));
+    w.pass(Duration::from_millis(100));
+    assert_eq!(w.only().bytes(), lines(0..3));
+    // Batch follows batch: the open event is not shown before it is clear that none comes.
+    assert!(w.only().provisional.is_none());
+    w.pass(Duration::from_millis(200));
+    assert_eq!(w.only().provisional.as_ref().unwrap().1, line(3));
+    w.append("a.log", &lines(4..5)).pass(Duration::from_millis(110));
+    let read = w.only().bytes().len();
+    w.append("a.log", &lines(5..2000)).append("a.log", &lines(2000..2001)).settle();
+    assert!(w.only().bytes().len() > read + (64 << 10), "much of it waits");
+    w.pass(Duration::from_secs(1));
+    assert_eq!(w.only().bytes(), lines(0..2000));
+}
+
+#[test]
 fn a_new_boot_is_shown_the_open_event_again() {
     let mut w = World::new(13);
     w.disk.append(&log("a.log"), &lines(0..2));

@@ -277,6 +277,8 @@ impl World {
         let mut config =
             ShipperConfig { folders: vec![LOGS.into()], host_name: "h".into(), ..ShipperConfig::default() };
         config.limits.state_bytes_min = 16 << 10;
+        // What is not about it does not wait for it.
+        config.timing.read_pace = Duration::ZERO;
         let files = disk.process();
         let indexer = Indexer {
             incarnation: 7,
