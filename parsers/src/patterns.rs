@@ -62,7 +62,11 @@ fn is_whole(event: &Event, first: &[u8], bytes: &[u8]) -> bool {
             let message = bytes.get(*start as usize..(*start + *len) as usize).unwrap_or_default();
             message.starts_with(inside.trim_ascii())
         }
-        Some(Value::Literal(text)) => text.as_bytes().starts_with(inside.trim_ascii()),
+        // What is no UTF-8 was replaced in it; at the line's end that may be a character which goes on in the next one.
+        Some(Value::Literal(text)) => {
+            let shown = String::from_utf8_lossy(inside.trim_ascii());
+            text.starts_with(shown.trim_end_matches(char::REPLACEMENT_CHARACTER))
+        }
         Some(Value::Int(_)) | None => false,
     }
 }

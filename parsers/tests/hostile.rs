@@ -90,3 +90,14 @@ proptest! {
         check("wso2carbon.log", None, &bytes, &[]);
     }
 }
+
+#[test]
+fn bytes_that_are_replaced_do_not_change_a_template() {
+    let line = |text: &[u8]| [&b"2024-02-02T02:02:01.002000001Z stdout F "[..], text, b"\n"].concat();
+    for first in [
+        &b"[2024-02-02 02:02:01,001] ERROR \x80{org.wso2.demo.A} - text"[..],
+        b"[2024-02-02 02:02:01,001] ERROR {org.wso2.demo.A} - text \x80",
+    ] {
+        check("hs_err_pid7.log", None, &[line(first), line(b"more")].concat(), &[]);
+    }
+}
