@@ -4,8 +4,8 @@ use super::disk::{Call, Fault, SimDisk};
 use crate::{File, FileId, Files, Kind, Lock, Metadata, OpenMode, Space};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Text of the error that every call of a dead process gets.
 pub const DEAD: &str = "this simulated process is dead";
@@ -20,6 +20,12 @@ pub struct SimFiles {
 #[derive(Debug)]
 struct Life {
     calls_left: AtomicU64,
+    /// The kind of call that it dies in, counted from 1; 0 for none.
+    dies_in: AtomicU8,
+    /// Whether the next is set, so that few calls have to look.
+    is_after_files: AtomicBool,
+    /// The ending of file names, and how many calls on such files are left to it.
+    dies_on: Mutex<(&'static str, u64)>,
     dead: AtomicBool,
     calls: AtomicU64,
     /// Refused opens and reads are not for it.
@@ -30,6 +36,9 @@ impl SimFiles {
     pub(super) fn new(disk: SimDisk, spared: bool) -> SimFiles {
         let life = Life {
             calls_left: AtomicU64::new(u64::MAX),
+            dies_in: AtomicU8::new(0),
+            is_after_files: AtomicBool::new(false),
+            dies_on: Mutex::new(("", 0)),
             dead: AtomicBool::new(false),
             calls: AtomicU64::new(0),
             spared,
@@ -40,6 +49,18 @@ impl SimFiles {
     /// Lets the process die in its `n`-th file system call from now (0: the next one), before it has any effect.
     pub fn die_after(&self, n: u64) {
         self.life.calls_left.store(n, Ordering::Relaxed);
+    }
+
+    /// Lets the process die in its next call of this kind, before it has any effect.
+    pub fn die_in(&self, call: Call) {
+        self.life.dies_in.store(call as u8 + 1, Ordering::Relaxed);
+    }
+
+    /// Lets the process die in its `n`-th call from now (0: the next one) on files whose names end so, before it has any
+    /// effect.
+    pub fn die_on(&self, ending: &'static str, n: u64) {
+        *self.life.dies_on.lock().unwrap_or_else(PoisonError::into_inner) = (ending, n);
+        self.life.is_after_files.store(true, Ordering::Relaxed);
     }
 
     /// Kills the process now.
@@ -59,25 +80,36 @@ impl SimFiles {
 }
 
 impl Life {
-    fn call(&self, call: Call, disk: &SimDisk) -> io::Result<()> {
+    fn call(&self, call: Call, path: &Path, disk: &SimDisk) -> io::Result<()> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         if self.dead.load(Ordering::Relaxed) {
             return Err(io::Error::other(DEAD));
         }
-        match self.calls_left.load(Ordering::Relaxed) {
-            u64::MAX => Ok(()),
-            0 => {
-                self.dead.store(true, Ordering::Relaxed);
-                let mut disk = disk.lock();
-                disk.count(Fault::Death);
-                *disk.deaths.entry(call).or_default() += 1;
-                Err(io::Error::other(DEAD))
+        let left = self.calls_left.load(Ordering::Relaxed);
+        if left != 0 && self.dies_in.load(Ordering::Relaxed) != call as u8 + 1 && !self.dies_on(path) {
+            if left != u64::MAX {
+                self.calls_left.store(left - 1, Ordering::Relaxed);
             }
-            n => {
-                self.calls_left.store(n - 1, Ordering::Relaxed);
-                Ok(())
-            }
+            return Ok(());
         }
+        self.dead.store(true, Ordering::Relaxed);
+        let mut disk = disk.lock();
+        disk.count(Fault::Death);
+        *disk.deaths.entry(call).or_default() += 1;
+        Err(io::Error::other(DEAD))
+    }
+
+    /// Whether a call on this file is the one it dies in.
+    fn dies_on(&self, path: &Path) -> bool {
+        if !self.is_after_files.load(Ordering::Relaxed) {
+            return false;
+        }
+        let mut dies_on = self.dies_on.lock().unwrap_or_else(PoisonError::into_inner);
+        let (ending, left) = &mut *dies_on;
+        let is_one = path.to_string_lossy().ends_with(*ending);
+        let now = is_one && *left == 0;
+        *left -= u64::from(is_one && !now);
+        now
     }
 }
 
@@ -85,6 +117,7 @@ impl Life {
 struct SimFile {
     disk: SimDisk,
     life: Arc<Life>,
+    path: PathBuf,
     inode: u64,
     writable: bool,
 }
@@ -104,12 +137,12 @@ impl Drop for SimFile {
 
 impl File for SimFile {
     fn metadata(&self) -> io::Result<Metadata> {
-        self.life.call(Call::Look, &self.disk)?;
+        self.life.call(Call::Look, &self.path, &self.disk)?;
         Ok(self.disk.lock().facts(self.inode))
     }
 
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.life.call(Call::Read, &self.disk)?;
+        self.life.call(Call::Read, &self.path, &self.disk)?;
         let mut disk = self.disk.lock();
         if !self.life.spared {
             disk.refuse_read()?;
@@ -118,7 +151,7 @@ impl File for SimFile {
     }
 
     fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()> {
-        self.life.call(Call::Write, &self.disk)?;
+        self.life.call(Call::Write, &self.path, &self.disk)?;
         if !self.writable {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
@@ -126,12 +159,12 @@ impl File for SimFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.life.call(Call::SetLen, &self.disk)?;
+        self.life.call(Call::SetLen, &self.path, &self.disk)?;
         self.disk.lock().set_len(self.inode, len)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.life.call(Call::Sync, &self.disk)?;
+        self.life.call(Call::Sync, &self.path, &self.disk)?;
         self.disk.lock().sync(self.inode)
     }
 }
@@ -152,7 +185,7 @@ impl Drop for SimLock {
 
 impl Files for SimFiles {
     fn metadata(&self, path: &Path) -> io::Result<Metadata> {
-        self.life.call(Call::Look, &self.disk)?;
+        self.life.call(Call::Look, path, &self.disk)?;
         let mut disk = self.disk.lock();
         if disk.is_folder(path) {
             let id = FileId { device: disk.device, number: 1 };
@@ -163,12 +196,12 @@ impl Files for SimFiles {
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
-        self.life.call(Call::List, &self.disk)?;
+        self.life.call(Call::List, folder, &self.disk)?;
         self.disk.lock().names(folder)
     }
 
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn File>> {
-        self.life.call(Call::Open, &self.disk)?;
+        self.life.call(Call::Open, path, &self.disk)?;
         let mut disk = self.disk.lock();
         if mode == OpenMode::Read && !self.life.spared {
             disk.refuse_open()?;
@@ -188,48 +221,54 @@ impl Files for SimFiles {
         disk.inodes.get_mut(&inode).expect("just found or made").open += 1;
         drop(disk);
         let writable = mode != OpenMode::Read;
-        Ok(Box::new(SimFile { disk: self.disk.clone(), life: Arc::clone(&self.life), inode, writable }))
+        Ok(Box::new(SimFile {
+            disk: self.disk.clone(),
+            life: Arc::clone(&self.life),
+            path: path.to_owned(),
+            inode,
+            writable,
+        }))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.life.call(Call::Rename, &self.disk)?;
+        self.life.call(Call::Rename, from, &self.disk)?;
         self.disk.lock().rename(from, to)
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.life.call(Call::Link, &self.disk)?;
+        self.life.call(Call::Link, from, &self.disk)?;
         self.disk.lock().link(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
-        self.life.call(Call::Remove, &self.disk)?;
+        self.life.call(Call::Remove, path, &self.disk)?;
         self.disk.lock().unlink(path)
     }
 
     fn remove_folder_all(&self, path: &Path) -> io::Result<()> {
-        self.life.call(Call::Remove, &self.disk)?;
+        self.life.call(Call::Remove, path, &self.disk)?;
         self.disk.lock().remove_folder_all(path)
     }
 
     fn create_folder_all(&self, path: &Path) -> io::Result<()> {
-        self.life.call(Call::MakeFolder, &self.disk)?;
+        self.life.call(Call::MakeFolder, path, &self.disk)?;
         self.disk.lock().make_folders(path);
         Ok(())
     }
 
     fn sync_folder(&self, path: &Path) -> io::Result<()> {
-        self.life.call(Call::SyncFolder, &self.disk)?;
+        self.life.call(Call::SyncFolder, path, &self.disk)?;
         self.disk.lock().sync_folder(path)
     }
 
-    fn space(&self, _path: &Path) -> io::Result<Space> {
-        self.life.call(Call::Look, &self.disk)?;
+    fn space(&self, path: &Path) -> io::Result<Space> {
+        self.life.call(Call::Look, path, &self.disk)?;
         let (free, total) = self.disk.lock().free();
         Ok(Space { free, total })
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
-        self.life.call(Call::Lock, &self.disk)?;
+        self.life.call(Call::Lock, path, &self.disk)?;
         if !self.disk.lock().locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
