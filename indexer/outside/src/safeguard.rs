@@ -26,6 +26,10 @@ pub enum Safeguard {
     ContentMatched,
     /// A request of an older start is refused (protocol rule 3).
     EpochChecked,
+    /// A claim shuts out the agent that had the stream (protocol rule 6).
+    ClaimFences,
+    /// An event over the mark is refused, not cut (protocol rule 20).
+    StraddleRefused,
     /// At a new incarnation every stream is opened again (protocol rule 28).
     IncarnationNoticed,
     /// A provisional event goes in the same swap in which the mark passes it (protocol rule 18).
@@ -42,6 +46,12 @@ pub enum Safeguard {
     HandOverAtomic,
     /// Segments that were merged are removed after the manifest without them is durable (protocol rule 33).
     MergeNamedFirst,
+    /// The mark table is durable before the WAL is cut (protocol rule 34).
+    MarksBeforeCut,
+    /// A state folder is locked while it is used (protocol rule 2).
+    FolderLocked,
+    /// A snapshot of the state never goes over the one before it (protocol rule 31).
+    StateInTurn,
 }
 
 #[cfg(not(feature = "sabotage"))]

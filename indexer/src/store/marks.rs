@@ -13,6 +13,7 @@ pub(crate) use file::{MarksFile, read, write};
 pub(crate) use stream::{OtherSpan, StreamMark};
 
 use super::wal::{Happening, Record};
+use outside::Safeguard;
 use parsers::TimeNs;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -88,7 +89,13 @@ impl Marks {
                 self.raise_epoch(owner, info.agent, *epoch);
                 let key = StreamKey { owner: Arc::clone(owner), stream: info.stream };
                 match self.stream_mut(&key) {
-                    Some(stream) => stream.reopen(environment, info),
+                    Some(stream) => {
+                        let before = stream.info.agent;
+                        stream.reopen(environment, info);
+                        if before != info.agent && Safeguard::ClaimFences.holds() {
+                            self.fence(owner, before);
+                        }
+                    }
                     None => self.insert(key, StreamMark::new(environment, info, *base, context)),
                 }
             }
@@ -171,6 +178,13 @@ impl Marks {
             let row = AgentRow { epoch, ..row.cloned().unwrap_or_default() };
             self.set_agent(owner, agent, row);
         }
+    }
+
+    /// What the starts of an agent until now still send, or sent and comes late, is refused; a new start may speak.
+    fn fence(&mut self, owner: &Arc<str>, agent: AgentId) {
+        let row = self.agents.get(&AgentKey { owner: Arc::clone(owner), agent }).cloned().unwrap_or_default();
+        let epoch = Epoch { number: row.epoch.number + 1, ..row.epoch };
+        self.set_agent(owner, agent, AgentRow { epoch, ..row });
     }
 
     fn stream_mut(&mut self, key: &StreamKey) -> Option<&mut StreamMark> {

@@ -258,12 +258,19 @@ impl StoreCore {
     fn write_marks_and_cut(&mut self, durable: Position, cut: Position) -> Result<(), WriteFailure> {
         let files = Arc::clone(&self.outside.files);
         let path = self.root_folder.join(manifest::MARKS);
+        if !Safeguard::MarksBeforeCut.holds() {
+            self.cut_log(cut)?;
+        }
         replace_whole(&*files, &path, manifest::MARKS_KIND, &marks::write(&self.marks, durable))?;
         let before = std::mem::replace(&mut self.root.cut, cut.0);
         if let Err(failure) = self.write_root() {
             self.root.cut = before;
             return Err(failure);
         }
+        self.cut_log(cut)
+    }
+
+    fn cut_log(&mut self, cut: Position) -> Result<(), WriteFailure> {
         let Some(log) = &mut self.log else { return Ok(()) };
         log.truncate_before(cut.next()).map_err(|error| WriteFailure::InDoubt(std::io::Error::other(error.to_string())))
     }

@@ -136,7 +136,7 @@ impl Judge<'_> {
         if from > settled && Safeguard::GapRefused.holds() {
             return Refusal::Gap(mark.state()).into();
         }
-        if message.ranges.iter().any(|range| straddles(range, settled)) {
+        if message.ranges.iter().any(|range| straddles(range, settled)) && Safeguard::StraddleRefused.holds() {
             return Refusal::Straddles(mark.state()).into();
         }
         let dead = message.ranges.iter().find(|range| range.fate.kind() == FateKind::Dead);
@@ -207,7 +207,7 @@ impl Judge<'_> {
             return Err(Refusal::Fenced);
         }
         let mark = self.marks.stream(&self.key(stream)).ok_or(Refusal::NotOpen)?;
-        let holds = mark.info.agent == self.agent;
+        let holds = mark.info.agent == self.agent || !Safeguard::ClaimFences.holds();
         if holds { Ok(mark) } else { Err(Refusal::Fenced) }
     }
 
@@ -225,7 +225,17 @@ impl Judge<'_> {
 
     fn may_hold(&self, known: &StreamMark) -> bool {
         let host = self.row().map(|row| row.host_id.as_str()).unwrap_or_default();
-        known.info.agent == self.agent || !host.is_empty() && known.info.host_id == host
+        known.info.agent == self.agent || !host.is_empty() && self.host_of(known) == host
+    }
+
+    /// The host of a stream. An agent that this store did not know yet (it was wiped) opens streams before it says hello,
+    /// and may be gone before it opens them again: then what it said after all counts.
+    fn host_of<'a>(&'a self, mark: &'a StreamMark) -> &'a str {
+        if !mark.info.host_id.is_empty() {
+            return &mark.info.host_id;
+        }
+        let agent = self.marks.agent(&AgentKey { owner: Arc::clone(self.owner), agent: mark.info.agent });
+        agent.map(|row| row.host_id.as_str()).unwrap_or_default()
     }
 
     fn open_record(&self, info: StreamInfo, open: &Open) -> Record {

@@ -7,6 +7,7 @@ use crate::store::core::{
 };
 use crate::store::naive::NaiveBuilder;
 use crate::store::snapshot::Snapshot;
+use crate::store::wal::event_sum;
 use bytes::Bytes;
 use outside::sim::{SimClock, SimDisk, SimFiles, SimRng};
 use parsers::{Dataset, EventTime, Family, Flags, Level, Offset, TimeNs, TimeSource, ZoneSource};
@@ -15,8 +16,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{
-    AgentId, Anchor, Answer, Epoch, EventBody, EventsPayload, Factors, Fate, Hello, Message, Open, Provisional, Range,
-    RangeProof, Ranges, Request, StreamId, StreamRange, Verdict,
+    AgentId, Anchor, Answer, Covered, Epoch, EventBody, EventsPayload, Factors, Fate, FateKind, FateSpan, Hello,
+    LedgerRow, LedgerSum, MarkState, Message, Open, Provisional, Range, RangeProof, Ranges, Refusal, Request, StreamId,
+    StreamRange, Verdict,
 };
 
 /// 2026-11-25T00:00:00Z
@@ -314,6 +316,59 @@ pub(super) fn provisional(from: u64, to: u64) -> Message {
 pub(super) fn mark_of(verdict: &Verdict) -> u64 {
     match verdict {
         Verdict::Ranges { mark, .. } => mark.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A store that has told its agent its epoch.
+pub(super) fn ready() -> Rig {
+    let mut rig = Rig::new(small());
+    rig.begin();
+    rig
+}
+
+/// Why it was refused.
+pub(super) fn refusal(verdict: Verdict) -> Refusal {
+    match verdict {
+        Verdict::Refused(refusal) => refusal,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What was covered.
+pub(super) fn covered(verdict: Verdict) -> Covered {
+    match verdict {
+        Verdict::Ranges { covered: Some(covered), .. } => covered,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// A range and its fate.
+pub(super) fn span(from: u64, to: u64, fate: FateKind) -> FateSpan {
+    FateSpan { from: Offset(from), to: Offset(to), fate }
+}
+
+/// The ledger sum of events of the stream.
+pub(super) fn sum(events: &[(u64, u64)]) -> LedgerSum {
+    let mut sum = LedgerSum::default();
+    for &(from, to) in events {
+        sum += event_sum(STREAM, &body(from, to, None), &file_bytes(STREAM, from, to));
+    }
+    sum
+}
+
+/// The books of the stream.
+pub(super) fn ledger(rig: &mut Rig) -> LedgerRow {
+    match rig.send(Message::Ledger(vec![STREAM])) {
+        Verdict::Ledger(rows) => rows.into_iter().next().unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Where the stream stands.
+pub(super) fn state(rig: &mut Rig) -> MarkState {
+    match rig.send(open(STREAM)) {
+        Verdict::Open(state) => state,
         other => panic!("{other:?}"),
     }
 }
