@@ -133,6 +133,20 @@ pub(crate) struct LeftOut {
     pub(crate) rule: String,
 }
 
+impl LeftOut {
+    const FOR_EVER: Offset = Offset(u64::MAX);
+
+    /// All that comes is left out.
+    pub(crate) fn by(rule: String) -> LeftOut {
+        LeftOut { to: LeftOut::FOR_EVER, rule }
+    }
+
+    /// Whether the rule still holds.
+    pub(crate) fn holds(&self) -> bool {
+        self.to == LeftOut::FOR_EVER
+    }
+}
+
 /// Durable facts of one stream.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Kept {

@@ -15,7 +15,7 @@
 //! come into being by rename, so when none is readable that is damage, never a start that was cut short.
 
 use crate::OpenError;
-use outside::{File, Files, OpenMode, write_whole};
+use outside::{File, Files, OpenMode, Safeguard, write_whole};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -259,7 +259,8 @@ impl Slots {
 
     /// Writes a snapshot into the other slot and goes on there.
     fn turn(&mut self, snapshot: &[Vec<u8>]) -> io::Result<()> {
-        let (slot, sequence) = (1 - self.current, self.sequence + 1);
+        let slot = if Safeguard::StateInTurn.holds() { 1 - self.current } else { 0 };
+        let sequence = self.sequence + 1;
         let image = image(sequence, snapshot);
         let path = slot_path(&self.folder, slot);
         let wanted = (image.len() as u64 * 4).next_power_of_two().max(self.bytes_min);

@@ -271,7 +271,7 @@ impl ShipperCore {
         };
         // A generation that begins in place under a name that is left out by now.
         let rule = self.config.rule_that_leaves_out(&kept.first_path);
-        kept.left_out = rule.map(|rule| LeftOut { to: Offset(u64::MAX), rule });
+        kept.left_out = rule.map(LeftOut::by);
         self.journal_first(&Entry::Stream(Box::new(kept.clone())));
         let mut stream = Stream::new(kept, self.now);
         stream.size = facts.size;

@@ -8,7 +8,7 @@ use crate::kept::{Kept, Phase};
 use crate::records::{Agent, Entry};
 use crate::slots::Slots;
 use crate::stream::{Lost, Orphan, Stream};
-use outside::{Files, Metadata};
+use outside::{Files, Metadata, Safeguard};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
@@ -44,7 +44,11 @@ impl ShipperCore {
         let files = &*outside.files;
         let failed = |what| move |source| OpenError::Io { what, path: state.to_owned(), source };
         files.create_folder_all(state).map_err(failed("make state folder"))?;
-        let lock = files.lock(&state.join("lock")).map_err(|error| match error.kind() {
+        let locked = match files.lock(&state.join("lock")) {
+            Err(_) if !Safeguard::FolderLocked.holds() => files.lock(&state.join("lock-of-nobody")),
+            locked => locked,
+        };
+        let lock = locked.map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => OpenError::InUse(state.to_owned()),
             _ => failed("lock state folder")(error),
         })?;
