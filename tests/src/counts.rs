@@ -63,6 +63,8 @@ pub enum Hit {
     ShipperKilledInFlight,
     /// The shipper was asked to stop.
     ShipperShutdown,
+    /// Another shipper was started beside the one that runs.
+    SecondStart,
     /// The shipper started with state from before.
     ShipperRestart,
     /// The store was killed at once.
@@ -161,6 +163,16 @@ pub enum Hit {
     ShipperStateWiped,
     /// A file was claimed by a shipper that did not know it.
     Claimed,
+    /// The one whose stream was claimed went on speaking.
+    SpokeAfterClaim,
+    /// What a removed file held was copied into the state folder.
+    Spilled,
+    /// The shipper died while it wrote such a copy.
+    ShipperKilledInSpill,
+    /// The shipper was killed with such copies.
+    ShipperKilledWithSpills,
+    /// A start went on from such a copy.
+    SpillTakenUp,
 }
 
 impl Hit {
@@ -210,6 +222,7 @@ impl Hit {
         Hit::ShipperPowerCut,
         Hit::ShipperKilledInFlight,
         Hit::ShipperShutdown,
+        Hit::SecondStart,
         Hit::ShipperRestart,
         Hit::StoreKilled,
         Hit::StoreKilledInCall,
@@ -259,6 +272,11 @@ impl Hit {
         Hit::ShipperStateOld,
         Hit::ShipperStateWiped,
         Hit::Claimed,
+        Hit::SpokeAfterClaim,
+        Hit::Spilled,
+        Hit::ShipperKilledInSpill,
+        Hit::ShipperKilledWithSpills,
+        Hit::SpillTakenUp,
     ];
 }
 

@@ -7,6 +7,7 @@
 //! declared lost. A run counts what it hit; a suite of runs fails when one of these never occurred.
 
 mod counts;
+mod death;
 mod network;
 mod oracle;
 mod shipper_side;

@@ -48,6 +48,8 @@ pub(crate) struct Oracle {
     /// Whom the store answered last that a stream is open, and the newest start of each agent it answered.
     opened_for: BTreeMap<StreamId, AgentId>,
     newest: BTreeMap<AgentId, Epoch>,
+    /// Streams that were claimed lately, and from whom.
+    claimed_from: BTreeMap<StreamId, AgentId>,
     /// Largest mark any answer showed.
     acknowledged: BTreeMap<StreamId, u64>,
     /// Where each event that was ever sent as closed begins and ends.
@@ -70,6 +72,7 @@ impl Oracle {
     pub(crate) fn wiped(&mut self) {
         self.opened_for.clear();
         self.newest.clear();
+        self.claimed_from.clear();
         self.acknowledged.clear();
         self.declared.clear();
         self.dead.clear();
@@ -107,6 +110,13 @@ impl Oracle {
         let (stream, mark) = open.get(draw % open.len().max(1))?;
         let file = generations.get(*self.files.get(stream)?)?;
         Some((**stream, file.content.len() as u64, **mark))
+    }
+
+    /// The last stream that was claimed, its mark, and who had it, in the newest start that the store knows of; once.
+    pub(crate) fn take_claimed(&mut self) -> Option<(StreamId, u64, AgentId, Epoch)> {
+        let (stream, agent) = self.claimed_from.pop_last()?;
+        let (mark, epoch) = (self.acknowledged.get(&stream)?, self.newest.get(&agent)?);
+        Some((stream, *mark, agent, *epoch))
     }
 
     /// Notes what a request says.
@@ -202,7 +212,10 @@ impl Oracle {
             };
             if let Some(stream) = stream {
                 if matches!(verdict, Verdict::Open(_)) {
-                    self.opened_for.insert(*stream, asked.agent);
+                    match self.opened_for.insert(*stream, asked.agent) {
+                        Some(before) if before != asked.agent => self.claimed_from.insert(*stream, before),
+                        _ => None,
+                    };
                 }
                 let known = self.acknowledged.entry(*stream).or_default();
                 *known = (*known).max(mark.0);

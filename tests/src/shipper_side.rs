@@ -1,12 +1,14 @@
 //! The shipper's host: its disk, its process, and what happens to it.
 
 use crate::counts::{Counts, Hit};
+use crate::death::Deaths;
 use crate::network::{Network, Sender};
 use crate::trace;
 use crate::writer::LOGS;
 use outside::Files;
 use outside::sim::{SimClock, SimDisk, SimFiles, SimFolder, SimRng};
 use shipper::{Audit, Letter, ShipperConfig, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub(crate) struct ShipperSide {
     pub(crate) audit: Option<Audit>,
     /// The state folder as it once was, and how many streams were open then.
     copy: Option<(SimFolder, usize)>,
+    deaths: Deaths,
+    links_refused: bool,
     clock: SimClock,
     rng: SimRng,
 }
@@ -48,8 +52,25 @@ fn config() -> ShipperConfig {
 }
 
 impl ShipperSide {
-    pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng) -> ShipperSide {
-        ShipperSide { disk, running: None, process: 0, speaks_as: None, audit: None, copy: None, clock, rng }
+    pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng, deaths: Deaths) -> ShipperSide {
+        ShipperSide {
+            disk,
+            running: None,
+            process: 0,
+            speaks_as: None,
+            audit: None,
+            copy: None,
+            deaths,
+            links_refused: false,
+            clock,
+            rng,
+        }
+    }
+
+    /// No link can be made into the state folder, as from another file system.
+    pub(crate) fn refuse_links(&mut self) {
+        self.disk.refuse_links();
+        self.links_refused = true;
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -60,7 +81,7 @@ impl ShipperSide {
     pub(crate) fn start(&mut self, counts: &mut Counts) {
         let process = self.disk.process();
         if self.rng.one_in(20) {
-            process.die_after(self.rng.below(40));
+            self.deaths.arm(&process, 40, &self.rng);
         }
         let outside = ShipperOutside {
             files: process.clone(),
@@ -70,6 +91,8 @@ impl ShipperSide {
         match ShipperCore::open(Path::new(STATE), config(), outside) {
             Ok(core) if !process.is_dead() => {
                 self.process += 1;
+                // Those it has no use for are gone by now.
+                counts.hits(Hit::SpillTakenUp, self.spills().len() as u64);
                 trace::note(|| format!("shipper starts: {}", self.process));
                 if self.process > 1 {
                     counts.hit(Hit::ShipperRestart);
@@ -86,13 +109,41 @@ impl ShipperSide {
         }
     }
 
+    /// A second shipper is started on the same state folder while one runs: it must not get in.
+    ///
+    /// # Errors
+    /// When it did.
+    pub(crate) fn start_second(&self, counts: &mut Counts) -> Result<(), String> {
+        if self.running.is_none() {
+            return Ok(());
+        }
+        let outside = ShipperOutside {
+            files: self.disk.bystander(),
+            clock: Arc::new(self.clock.clone()),
+            rng: Arc::new(self.rng.clone()),
+        };
+        match ShipperCore::open(Path::new(STATE), config(), outside) {
+            Ok(_) => Err("two shippers have one state folder".to_owned()),
+            Err(error) => {
+                assert!(matches!(error, shipper::OpenError::InUse(_)), "the second shipper: {error}");
+                counts.hit(Hit::SecondStart);
+                Ok(())
+            }
+        }
+    }
+
     /// One input; what it wants sent goes to the network.
     pub(crate) fn step(&mut self, input: ShipperInput, network: &mut Network, counts: &mut Counts) {
+        let spills = self.spills();
         let Some((core, process)) = &mut self.running else { return };
         let outputs = core.step(input);
-        if process.is_dead() {
+        let is_dead = process.is_dead();
+        let grown = self.spills().iter().filter(|(name, size)| spills.get(*name).is_none_or(|old| old < *size)).count();
+        counts.hits(Hit::Spilled, grown as u64);
+        if is_dead {
             // What it decided after its death never left the host.
             counts.hit(Hit::ShipperKilledInCall);
+            counts.hits(Hit::ShipperKilledInSpill, u64::from(grown > 0));
             self.bury(network, counts);
             return;
         }
@@ -119,7 +170,7 @@ impl ShipperSide {
     pub(crate) fn kill(&mut self, network: &mut Network, counts: &mut Counts) {
         let Some((_, process)) = &self.running else { return };
         if self.rng.one_in(2) {
-            process.die_after(self.rng.below(60));
+            self.deaths.arm(process, 60, &self.rng);
         } else {
             process.kill();
             counts.hit(Hit::ShipperKilled);
@@ -147,6 +198,15 @@ impl ShipperSide {
         self.running = None;
         self.disk.replace_folder(Path::new(STATE), copy);
         true
+    }
+
+    /// Copies of removed files in the state folder, with their sizes; only where no link can be made there are any.
+    fn spills(&self) -> BTreeMap<PathBuf, u64> {
+        if !self.links_refused {
+            return BTreeMap::new();
+        }
+        let folder = self.disk.copy_folder(&Path::new(STATE).join("spool"));
+        folder.sizes().filter(|(name, _)| name.extension().is_some_and(|e| e == "spill")).collect()
     }
 
     /// The dead letters that stand on the disk.
@@ -183,6 +243,7 @@ impl ShipperSide {
         if self.disk.process().list(&Path::new(STATE).join("spool")).is_ok_and(|names| !names.is_empty()) {
             counts.hit(Hit::ShipperKilledWithPins);
         }
+        counts.hits(Hit::ShipperKilledWithSpills, u64::from(!self.spills().is_empty()));
         if network.in_flight(self.process) {
             counts.hit(Hit::ShipperKilledInFlight);
         }

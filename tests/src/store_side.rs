@@ -1,6 +1,7 @@
 //! The store's host: its disk, its process, and what happens to it.
 
 use crate::counts::{Counts, Hit};
+use crate::death::Deaths;
 use crate::network::Network;
 use crate::world::DISK_BYTES;
 use crate::writer::EVENT_BYTES_MAX;
@@ -27,6 +28,7 @@ pub(crate) struct StoreSide {
     builds: Vec<BuildJob>,
     builder: Builder,
     pub(crate) starts: u64,
+    deaths: Deaths,
     clock: SimClock,
     rng: SimRng,
 }
@@ -76,8 +78,8 @@ fn config(event_bytes_max: u64) -> StoreConfig {
 }
 
 impl StoreSide {
-    pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng, builder: Builder) -> StoreSide {
-        StoreSide { disk, running: None, builds: Vec::new(), builder, starts: 0, clock, rng }
+    pub(crate) fn new(disk: SimDisk, clock: SimClock, rng: SimRng, builder: Builder, deaths: Deaths) -> StoreSide {
+        StoreSide { disk, running: None, builds: Vec::new(), builder, starts: 0, deaths, clock, rng }
     }
 
     pub(crate) fn is_up(&self) -> bool {
@@ -92,7 +94,7 @@ impl StoreSide {
     pub(crate) fn start(&mut self, counts: &mut Counts) {
         let process = self.disk.process();
         if self.rng.one_in(20) {
-            process.die_after(self.rng.below(60));
+            self.deaths.arm(&process, 60, &self.rng);
         }
         let outside = StoreOutside {
             files: process.clone(),
@@ -212,7 +214,7 @@ impl StoreSide {
     pub(crate) fn kill(&mut self, network: &mut Network, counts: &mut Counts) {
         let Some((_, process)) = &self.running else { return };
         if self.rng.one_in(2) {
-            process.die_after(self.rng.below(60));
+            self.deaths.arm(process, 60, &self.rng);
         } else {
             process.kill();
             counts.hit(Hit::StoreKilled);

@@ -1,6 +1,7 @@
 //! One run: a seeded mix of everything that can happen, then calm, then the reckoning.
 
 use crate::counts::{Counts, Hit};
+use crate::death::{Deaths, OF_SHIPPER, OF_STORE};
 use crate::network::Network;
 use crate::oracle::{Asked, Oracle};
 use crate::shipper_side::ShipperSide;
@@ -25,6 +26,12 @@ const START_NS: i64 = 1_795_600_800_000_000_000;
 const START_LATE_NS: i64 = 1_795_650_900_000_000_000;
 /// One of so many seeds begins late in the day.
 const LATE: u64 = 4;
+/// One of so many seeds lets processes die in each kind of call alike, and has more of what is rare.
+const RARE_DEATHS: u64 = 4;
+/// One of so many seeds, all of those before, has no form of rotation but copies and truncations.
+const COPIED: u64 = 8;
+/// One of so many seeds has a state folder on another file system than the logs: no pins, only copies.
+const LINKS_REFUSED: u64 = 5;
 /// One of so many seeds has the store's own segments.
 const EMBEDDED: u64 = 32;
 pub(crate) const DISK_BYTES: u64 = 16 << 20;
@@ -77,6 +84,8 @@ struct World {
     counts: Counts,
     /// What the oracle said of a request; looked at after the step.
     failure: Option<String>,
+    /// More of what is rare happens.
+    rare: bool,
     /// Requests at the store.
     asked: BTreeMap<u64, Asked>,
 }
@@ -123,20 +132,29 @@ impl World {
         let draw = |salt: u64| SimRng::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ salt);
         let clock = SimClock::new(if seed % LATE == 3 { START_LATE_NS } else { START_NS });
         let builder = if seed % EMBEDDED == 7 { Builder::Embedded } else { Builder::Naive };
-        let host = SimDisk::new(DISK_BYTES, clock.clone(), draw(1));
-        host.short_reads(seed.is_multiple_of(2));
-        host.reuse_inodes(!seed.is_multiple_of(3));
-        host.late_sizes(seed.is_multiple_of(5));
-        host.coarse_times(if seed.is_multiple_of(7) { 2_000_000_000 } else { 1 });
+        let rare = seed % RARE_DEATHS == 2;
+        let no_links = seed % LINKS_REFUSED == 1;
+        let deaths = |kinds, files| Deaths { kinds: if rare { kinds } else { &[] }, files };
+        let host = host_of(seed, SimDisk::new(DISK_BYTES, clock.clone(), draw(1)));
         let data = SimDisk::new(DISK_BYTES, clock.clone(), draw(2));
+        let mut shipper =
+            ShipperSide::new(host.clone(), clock.clone(), draw(4), deaths(OF_SHIPPER, no_links.then_some(".spill")));
+        if no_links {
+            shipper.refuse_links();
+        }
+        let mut writer = Writer::new(host, clock.clone(), draw(3));
+        if seed % COPIED == 6 {
+            writer.only_copy_and_truncate();
+        }
         World {
-            writer: Writer::new(host.clone(), clock.clone(), draw(3)),
-            shipper: ShipperSide::new(host, clock.clone(), draw(4)),
+            writer,
+            shipper,
             network: Network::new(draw(5)),
-            store: StoreSide::new(data, clock.clone(), draw(6), builder),
+            store: StoreSide::new(data, clock.clone(), draw(6), builder, deaths(OF_STORE, None)),
             oracle: Oracle::default(),
             counts: Counts::default(),
             failure: None,
+            rare,
             asked: BTreeMap::new(),
             clock,
             rng,
@@ -145,6 +163,13 @@ impl World {
 
     /// One thing happens.
     fn act(&mut self) {
+        if self.rare && self.rng.one_in(100) {
+            match self.rng.below(4) {
+                0 => self.wipe_store(),
+                1 => self.ask_to_stop(),
+                _ => self.probe(),
+            }
+        }
         match self.rng.below(100) {
             0..26 => self.writer.write(&mut self.counts),
             26..29 => self.writer.rotate(!self.shipper.is_up(), &mut self.counts),
@@ -171,6 +196,7 @@ impl World {
                 1..5 => self.shipper.copy_state(self.oracle.opened()),
                 5..9 => self.put_state_back(),
                 9..18 => self.probe(),
+                _ if self.rng.one_in(2) => self.start_second(),
                 _ => self.ask_to_stop(),
             },
         }
@@ -228,6 +254,7 @@ impl World {
         self.asked.insert(ticket, Asked { agent: request.agent, epoch: request.epoch, streams });
         let heard = self.store.request(ticket, request, &mut self.network, &mut self.counts);
         self.hear(heard);
+        self.speak_as_who_lost_it();
     }
 
     fn store_turn(&mut self, input: StoreInput) {
@@ -336,6 +363,25 @@ impl World {
         let request = Request { agent, epoch, messages: vec![Message::Ranges(one_event(stream, from, to))] };
         let heard = self.store.request(PROBE, request, &mut self.network, &mut self.counts);
         self.hear(heard);
+    }
+
+    /// A shipper that has its state still, while another has claimed one of its streams, goes on at the mark: it must
+    /// be refused.
+    fn speak_as_who_lost_it(&mut self) {
+        let Some((stream, mark, agent, epoch)) = self.oracle.take_claimed().filter(|_| self.store.is_up()) else {
+            return;
+        };
+        self.counts.hit(Hit::SpokeAfterClaim);
+        self.asked.insert(PROBE, Asked { agent, epoch, streams: vec![Some(stream)] });
+        let messages = vec![Message::Ranges(one_event(stream, mark, mark + 10))];
+        let heard = self.store.request(PROBE, Request { agent, epoch, messages }, &mut self.network, &mut self.counts);
+        self.hear(heard);
+    }
+
+    fn start_second(&mut self) {
+        if let Err(failure) = self.shipper.start_second(&mut self.counts) {
+            self.failure.get_or_insert(failure);
+        }
     }
 
     fn ask_to_stop(&mut self) {
@@ -454,6 +500,15 @@ impl World {
             self.counts.hit(Hit::StoreSyncFailed);
         }
     }
+}
+
+/// The disk of the host of this seed, with its habits.
+fn host_of(seed: u64, host: SimDisk) -> SimDisk {
+    host.short_reads(seed.is_multiple_of(2));
+    host.reuse_inodes(!seed.is_multiple_of(3));
+    host.late_sizes(seed.is_multiple_of(5));
+    host.coarse_times(if seed.is_multiple_of(7) { 2_000_000_000 } else { 1 });
+    host
 }
 
 fn stream_of(message: &Message) -> Option<StreamId> {

@@ -146,6 +146,13 @@ impl Writer {
         Writer { appenders, generations: Vec::new(), disk, clock, rng }
     }
 
+    /// All files are copied and truncated.
+    pub(crate) fn only_copy_and_truncate(&mut self) {
+        for (which, appender) in self.appenders.iter_mut().enumerate() {
+            appender.form = if which == 0 { Form::CopyTruncateGz } else { Form::CopyTruncate };
+        }
+    }
+
     fn any(&self) -> usize {
         self.rng.below(self.appenders.len() as u64) as usize
     }
