@@ -9,9 +9,9 @@ use crate::watch::{Inbox, Watches};
 use crate::{ShipperConfig, Status};
 use manager::Manager;
 use outside::real::{RealClock, RealFiles, RealRng};
-use outside::{Clock, Files, OpenMode};
+use outside::{Clock, File, Files, OpenMode};
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -234,13 +234,37 @@ impl Rim {
 fn replace(state: &Path, name: &str, content: &impl serde::Serialize) -> io::Result<()> {
     let files = RealFiles;
     let (path, temporary) = (state.join(name), state.join(name).with_extension("tmp"));
-    let bytes = serde_json::to_vec(content).map_err(io::Error::other)?;
     match files.remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    files.open(&temporary, OpenMode::CreateNew)?.write_all_at(&bytes, 0)?;
+    let to = InPieces { file: files.open(&temporary, OpenMode::CreateNew)?, at: 0 };
+    // With 20,000 files it has some megabytes: they are not made in memory first.
+    let mut to = io::BufWriter::with_capacity(PIECE_BYTES, to);
+    serde_json::to_writer(&mut to, content).map_err(io::Error::other)?;
+    to.flush()?;
     files.rename(&temporary, &path)
+}
+
+/// Bytes written to a status file at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// A file that is written from its start.
+struct InPieces {
+    file: Box<dyn File>,
+    at: u64,
+}
+
+impl io::Write for InPieces {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.file.write_all_at(piece, self.at)?;
+        self.at += piece.len() as u64;
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The name of the audit that someone asked for since, if any.

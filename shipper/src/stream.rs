@@ -60,7 +60,7 @@ pub(crate) struct Stream {
     pub(crate) opened: Opened,
     /// The indexer should hear of the head again: it grew.
     pub(crate) head_grew: bool,
-    pub(crate) building: Option<Batch>,
+    pub(crate) building: Option<Box<Batch>>,
     /// When the first event went into `building`.
     pub(crate) building_since: Duration,
     /// What the last batch held: the next will hold as much.
@@ -69,7 +69,7 @@ pub(crate) struct Stream {
     pub(crate) batches_sent_at: Option<(Duration, Option<Duration>)>,
     /// When bytes were last read, by this process.
     pub(crate) read_at: Option<Duration>,
-    pub(crate) in_flight: Option<InFlight>,
+    pub(crate) in_flight: Option<Box<InFlight>>,
     /// The request that speaks of it and is not answered; one at a time (protocol rule 20).
     pub(crate) busy: Option<Ticket>,
     pub(crate) naming: Naming,
@@ -244,7 +244,7 @@ impl Stream {
     /// Bytes of memory held.
     pub(crate) fn memory(&self) -> usize {
         self.tail.as_ref().map_or(0, |t| t.memory())
-            + self.building.as_ref().map_or(0, Batch::memory)
+            + self.building.as_ref().map_or(0, |batch| batch.memory())
             + self.in_flight.as_ref().map_or(0, |f| f.bytes)
     }
 

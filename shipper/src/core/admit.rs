@@ -177,7 +177,7 @@ impl ShipperCore {
 
     fn of_group(&self, path: &Path) -> impl Iterator<Item = &Stream> {
         let (folder, name) = group(path);
-        self.index.of_name(&folder, &name).iter().filter_map(|id| self.streams.get(id))
+        self.index.of_name(&folder, &name).iter().filter_map(|id| self.streams.get(id).map(|s| &**s))
     }
 
     fn has_newer(&self, path: &Path, facts: &Metadata) -> bool {
@@ -281,7 +281,7 @@ impl ShipperCore {
         if self.config.until_idle && self.scans.done_once {
             stream.target = Some(facts.size);
         }
-        self.streams.insert(id, stream);
+        self.streams.insert(id, Box::new(stream));
         self.index_stream(id);
         self.by_file.insert(facts.id, id);
         self.by_path.insert(path.to_owned(), id);

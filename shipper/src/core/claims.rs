@@ -137,7 +137,7 @@ impl ShipperCore {
         self.notice(super::Importance::Info, text);
         let mut stream = Stream::new(kept, self.now);
         stream.kept.file = facts.id;
-        self.streams.insert(id, stream);
+        self.streams.insert(id, Box::new(stream));
         self.adopt(id, path, facts, first, packed);
     }
 

@@ -188,7 +188,7 @@ impl ShipperCore {
     pub(super) fn unpin(&mut self) {
         let pinned = std::mem::take(&mut self.holding.pinned);
         for id in pinned {
-            let owed = self.streams.get(&id).is_some_and(is_owed);
+            let owed = self.streams.get(&id).is_some_and(|s| is_owed(s));
             let pin = pin_of(&self.state_folder, id);
             if owed || self.outside.files.remove_file(&pin).is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
                 self.holding.pinned.insert(id);

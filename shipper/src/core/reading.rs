@@ -39,7 +39,7 @@ impl ShipperCore {
     pub(super) fn read_round(&mut self) {
         self.files_open = None;
         let mut budget = self.config.limits.step_bytes_max;
-        let mut memory: usize = self.active.iter().filter_map(|id| self.streams.get(id)).map(Stream::memory).sum();
+        let mut memory: usize = self.active.iter().filter_map(|id| self.streams.get(id)).map(|s| s.memory()).sum();
         for backfill in [false, true] {
             loop {
                 let mut read = 0;
@@ -57,9 +57,9 @@ impl ShipperCore {
                     if memory >= self.config.limits.memory_bytes_max && !self.make_room(id, &mut memory) {
                         return;
                     }
-                    let before = self.streams.get(&id).map_or(0, Stream::memory);
+                    let before = self.streams.get(&id).map_or(0, |s| s.memory());
                     let Turn::Read(bytes) = self.read_turn(id) else { continue };
-                    let after = self.streams.get(&id).map_or(0, Stream::memory);
+                    let after = self.streams.get(&id).map_or(0, |s| s.memory());
                     memory = (memory + after).saturating_sub(before);
                     budget = budget.saturating_sub(bytes);
                     read += bytes;
@@ -95,7 +95,7 @@ impl ShipperCore {
     /// Whether a read may bring something, and there is room for it in the stream's batch.
     pub(super) fn may_read(&self, stream: &Stream) -> bool {
         let limits = &self.config.limits;
-        let closed = stream.building.as_ref().map_or(0, Batch::bytes);
+        let closed = stream.building.as_ref().map_or(0, |batch| batch.bytes());
         let room = closed == 0 || closed + stream.open_bytes() + limits.read_bytes <= self.batch_bytes_max();
         let copy_is_read = stream.kept.copy_ends.is_some_and(|end| stream.kept.mark.0 >= end);
         self.stop.is_none()
@@ -352,7 +352,7 @@ impl ShipperCore {
         let Some(tail) = &mut stream.tail else { return };
         let mut batch = stream.building.take().unwrap_or_else(|| {
             stream.building_since = now;
-            Batch::new(tail.parser.offset(), stream.last_event, stream.batch_size)
+            Box::new(Batch::new(tail.parser.offset(), stream.last_event, stream.batch_size))
         });
         batch.expect(tail.open_bytes().len());
         let lost_context = if stream.context_lost { Flags::CONTEXT_LOST } else { Flags::default() };

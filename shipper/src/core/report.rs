@@ -139,7 +139,7 @@ impl ShipperCore {
     /// Bytes of log held in memory.
     #[cfg(test)]
     pub(crate) fn memory(&self) -> usize {
-        self.streams.values().map(Stream::memory).sum()
+        self.streams.values().map(|s| s.memory()).sum()
     }
 
     fn file_status(&self, stream: &Stream) -> FileStatus {

@@ -6,7 +6,7 @@
 
 use super::concurrency::Concurrency;
 use super::{ShipperCore, ShipperOutput, Ticket};
-use crate::batch::{Batch, Closed, InFlight, Wiring};
+use crate::batch::{Closed, InFlight, Wiring};
 use crate::config::{Limits, Timing};
 use crate::identity::product_of;
 use crate::kept::{Loss, Phase};
@@ -184,7 +184,7 @@ impl ShipperCore {
             return self.now;
         }
         let waiting = self.active.iter().filter_map(|id| self.streams.get(id)).filter(|s| s.busy.is_none());
-        let bytes: usize = waiting.filter_map(|s| s.building.as_ref()).map(Batch::bytes).sum();
+        let bytes: usize = waiting.filter_map(|s| s.building.as_ref()).map(|batch| batch.bytes()).sum();
         if bytes >= self.config.limits.read_bytes.min(self.batch_bytes_max()) { self.now } else { next }
     }
 
@@ -364,7 +364,7 @@ impl ShipperCore {
         stream.batches_sent_at = Some((self.now, stream.batches_sent_at.map(|(last, _)| last)));
         load.bytes += batch.bytes();
         let (ranges, in_flight) = batch.send();
-        stream.in_flight = Some(in_flight);
+        stream.in_flight = Some(Box::new(in_flight));
         stream.shown = None;
         load.draft(Drafted::Ranges { stream: id, ranges }, Part::Ranges(id));
     }
@@ -372,7 +372,7 @@ impl ShipperCore {
     fn say_loss(&mut self, id: StreamId, loss: &Loss, load: &mut Load) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let from = stream.kept.mark;
-        stream.in_flight = Some(InFlight::of_loss(from, loss.to, &stream.kept));
+        stream.in_flight = Some(Box::new(InFlight::of_loss(from, loss.to, &stream.kept)));
         let range = Range {
             from,
             to: loss.to,

@@ -245,7 +245,7 @@ impl ShipperCore {
     pub(super) fn remove_spills(&mut self) {
         let spilled = std::mem::take(&mut self.holding.spilled);
         for (id, copy) in spilled {
-            let owed = self.streams.get(&id).is_some_and(super::hold::is_owed);
+            let owed = self.streams.get(&id).is_some_and(|s| super::hold::is_owed(s));
             let path = path_of(&self.state_folder, id);
             if owed || self.outside.files.remove_file(&path).is_err_and(|e| e.kind() != io::ErrorKind::NotFound) {
                 self.holding.spilled.insert(id, copy);

@@ -140,7 +140,7 @@ impl ShipperCore {
             if stream.kept.phase == Phase::Detached && stream.kept.losses.is_empty() && open_ended {
                 stream.orphan = Some(Orphan { since: self.now, how: Lost::Rewritten });
             }
-            self.streams.insert(id, stream);
+            self.streams.insert(id, Box::new(stream));
             self.index_stream(id);
             if busy {
                 self.active.insert(id);
@@ -275,7 +275,7 @@ fn is_copy(agent: &Agent, config: &ShipperConfig, folder: Metadata) -> bool {
 }
 
 /// Everything worth keeping, as records.
-fn snapshot(agent: &Agent, outside: &ShipperOutside, streams: &BTreeMap<StreamId, Stream>) -> Vec<Vec<u8>> {
+fn snapshot(agent: &Agent, outside: &ShipperOutside, streams: &BTreeMap<StreamId, Box<Stream>>) -> Vec<Vec<u8>> {
     let agent = Agent { seen_ns: outside.clock.wall_ns(), ..agent.clone() };
     let streams = streams.values().map(|s| Entry::Stream(Box::new(s.kept.clone())).encode());
     std::iter::once(Entry::Agent(agent).encode()).chain(streams).collect()
