@@ -58,12 +58,15 @@ impl ShipperCore {
         self.rated_read(stream).max(self.paced_read(stream))
     }
 
-    /// After so much of the pace of reading; at once where much waits, or is waited for.
+    /// By the pace of reading, all files at the same moments: a step costs as much as a look at all that are active. At
+    /// once where much waits, or is waited for.
     fn paced_read(&self, stream: &Stream) -> Duration {
         let hurry = self.stop.is_some() || self.config.until_idle || stream.suspect;
         match stream.read_at {
             Some(at) if !hurry && stream.unread() < self.config.limits.read_bytes as u64 / 4 => {
-                at + self.config.timing.read_pace
+                let half = self.config.timing.read_pace / 2;
+                let halves = (at + half).as_nanos().div_ceil(half.as_nanos().max(1));
+                half * u32::try_from(halves).unwrap_or(u32::MAX)
             }
             _ => self.now,
         }

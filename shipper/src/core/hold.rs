@@ -37,6 +37,8 @@ pub(super) struct Holding {
     unlinkable: BTreeSet<PathBuf>,
     /// Bytes that only this shipper keeps on disk.
     pub(super) bytes: u64,
+    /// The streams of which there are some.
+    holders: BTreeSet<StreamId>,
 }
 
 impl Holding {
@@ -120,14 +122,17 @@ impl ShipperCore {
     }
 
     fn open_what_is_owed(&mut self) {
-        let open = self.streams.values().filter(|s| s.is_held_open()).count();
         let owed = self.active.iter().filter_map(|id| self.streams.get(id));
         let owed: Vec<(StreamId, PathBuf, Option<Packed>)> = owed
             .filter(|s| is_owed(s) && !s.is_held_open() && s.naming != Naming::Nameless)
             .map(|s| (s.kept.id, s.kept.path.clone(), s.kept.packed))
-            .take(HANDLES_MAX.min(self.config.limits.files_open_max).saturating_sub(open))
             .collect();
-        for (id, path, packed) in owed {
+        if owed.is_empty() {
+            return;
+        }
+        let open = self.streams.values().filter(|s| s.is_held_open()).count();
+        let most = HANDLES_MAX.min(self.config.limits.files_open_max).saturating_sub(open);
+        for (id, path, packed) in owed.into_iter().take(most) {
             // What cannot be opened now is told when it is read.
             let Ok(file) = open_log(&*self.outside.files, &path, packed) else { continue };
             let Some(stream) = self.streams.get_mut(&id) else { continue };
@@ -221,10 +226,13 @@ impl ShipperCore {
         }
     }
 
-    /// What stands on disk for this shipper alone.
+    /// What stands on disk for this shipper alone. Streams at rest hold nothing: whose file loses its name is active.
     fn measure(&mut self) {
+        let mut holders = std::mem::take(&mut self.holding.holders);
+        holders.extend(self.active.iter().chain(&self.holding.pinned).chain(self.holding.spilled.keys()));
         self.holding.bytes = 0;
-        for stream in self.streams.values_mut() {
+        for id in holders {
+            let Some(stream) = self.streams.get_mut(&id) else { continue };
             let pins = u64::from(self.holding.pinned.contains(&stream.kept.id));
             let facts = stream.held_metadata().and_then(Result::ok);
             let size = |facts: Metadata| stream.kept.packed.map_or(facts.size, |packed| packed.file_bytes);
@@ -235,6 +243,9 @@ impl ShipperCore {
                 None => own,
             };
             self.holding.bytes += stream.held_bytes;
+            if stream.held_bytes > 0 {
+                self.holding.holders.insert(id);
+            }
         }
     }
 
@@ -245,9 +256,10 @@ impl ShipperCore {
         let limits = self.config.limits;
         let space = |s: &Stream| self.outside.files.space(s.kept.path.parent().unwrap_or(Path::new("/"))).ok();
         let mut held: Vec<(i64, StreamId, u64, Option<Space>)> = self
-            .streams
-            .values()
-            .filter(|s| s.held_bytes > 0)
+            .holding
+            .holders
+            .iter()
+            .filter_map(|id| self.streams.get(id))
             .map(|s| (s.modified_ns, s.kept.id, s.held_bytes, space(s)))
             .collect();
         held.sort_by_key(|(modified, id, ..)| (*modified, *id));
