@@ -202,6 +202,8 @@ pub struct Limits {
     pub requests_first: usize,
     /// The same, however fast it answers.
     pub requests_max: usize,
+    /// So many active files are read as soon as something came, see [`Timing::read_pace`].
+    pub unpaced_files_max: usize,
     /// Bytes of an event that travels while still open.
     pub provisional_bytes_max: usize,
     /// Bytes set aside at first for each of the two state files.
@@ -234,6 +236,7 @@ impl Default for Limits {
             look_back_bytes_max: 64 << 20,
             requests_first: 4,
             requests_max: 16,
+            unpaced_files_max: 16,
             provisional_bytes_max: 64 << 10,
             state_bytes_min: 256 << 10,
             watches_max: usize::MAX,
@@ -265,8 +268,9 @@ pub struct Timing {
     pub linger: Duration,
     /// A request that is not full waits so long after the last one.
     pub pace: Duration,
-    /// A file that was read is read again after so long, unless much of it waits. Each read costs as much as some dozen
-    /// lines, so what trickles into many files is read in larger pieces; who was silent is read at once.
+    /// With more active files than [`Limits::unpaced_files_max`], one that was read is read again after so long, unless
+    /// much of it waits. Each read costs as much as some dozen lines, so what trickles into many files is read in larger
+    /// pieces; who was silent is read at once.
     pub read_pace: Duration,
     /// Shortest wait before a request is made again; it doubles, and the wait is a random part of it.
     pub retry_min: Duration,
@@ -293,7 +297,7 @@ impl Default for Timing {
             scan_interval: Duration::from_secs(60),
             ask_interval: Duration::from_secs(10),
             linger: Duration::from_millis(5),
-            pace: Duration::from_millis(20),
+            pace: Duration::from_millis(50),
             read_pace: Duration::from_millis(100),
             retry_min: Duration::from_millis(200),
             retry_max: Duration::from_secs(30),

@@ -372,7 +372,7 @@ fn many(arguments: &Arguments) -> anyhow::Result<()> {
     for active in [0, 100] {
         // A minute holds one of each thing that is done now and then.
         let seconds = arguments.seconds.max(60);
-        let (before, begun, mut lines) = (process.processor_seconds_fine()?, Instant::now(), 0.0);
+        let (before, begun, mut lines) = (process.processor_seconds()?, Instant::now(), 0.0);
         while begun.elapsed() < Duration::from_secs(seconds) {
             // A line a second in each active file.
             while active > 0 && lines < begun.elapsed().as_secs_f64() * active as f64 {
@@ -381,7 +381,7 @@ fn many(arguments: &Arguments) -> anyhow::Result<()> {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        let share = (process.processor_seconds_fine()? - before) / begun.elapsed().as_secs_f64();
+        let share = (process.processor_seconds()? - before) / begun.elapsed().as_secs_f64();
         row(
             &format!("`ship` with 20,000 files, {active} written to, an event a second each"),
             format!("{:.3} % of a core", share * 100.0),

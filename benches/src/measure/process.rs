@@ -86,20 +86,6 @@ impl Process {
         Ok((state, (ticks(11) + ticks(12)) / TICKS))
     }
 
-    /// Processor seconds used so far, to the nanosecond: for those who hardly use any. Threads that ended do not count.
-    ///
-    /// # Errors
-    /// When /proc cannot be read.
-    pub fn processor_seconds_fine(&self) -> anyhow::Result<f64> {
-        let folder = format!("/proc/{}/task", self.child.id());
-        let mut nanos = 0u64;
-        for thread in fs::read_dir(&folder).with_context(|| format!("failed to read `{folder}`"))? {
-            let text = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-            nanos += text.split(' ').next().and_then(|n| n.parse::<u64>().ok()).unwrap_or(0);
-        }
-        Ok(nanos as f64 / 1e9)
-    }
-
     /// Resident memory now, bytes.
     ///
     /// # Errors

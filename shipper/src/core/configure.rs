@@ -58,10 +58,15 @@ impl ShipperCore {
         self.rated_read(stream).max(self.paced_read(stream))
     }
 
+    /// Whether many files are written to, and nobody waits for the end of it.
+    pub(super) fn is_paced(&self) -> bool {
+        self.active.len() > self.config.limits.unpaced_files_max && self.stop.is_none() && !self.config.until_idle
+    }
+
     /// By the pace of reading, all files at the same moments: a step costs as much as a look at all that are active. At
     /// once where much waits, or is waited for.
     fn paced_read(&self, stream: &Stream) -> Duration {
-        let hurry = self.stop.is_some() || self.config.until_idle || stream.suspect;
+        let hurry = !self.is_paced() || stream.suspect;
         match stream.read_at {
             Some(at) if !hurry && stream.unread() < self.config.limits.read_bytes as u64 / 4 => {
                 let half = self.config.timing.read_pace / 2;

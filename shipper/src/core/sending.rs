@@ -185,7 +185,7 @@ impl ShipperCore {
         }
         let waiting = self.active.iter().filter_map(|id| self.streams.get(id)).filter(|s| s.busy.is_none());
         let bytes: usize = waiting.filter_map(|s| s.building.as_ref()).map(|batch| batch.bytes()).sum();
-        if bytes >= self.config.limits.read_bytes.min(self.batch_bytes_max()) { self.now } else { next }
+        if bytes >= self.batch_bytes_max() / 4 { self.now } else { next }
     }
 
     fn say_hello(&mut self) {
@@ -294,10 +294,8 @@ impl ShipperCore {
     fn provisional_due(&self, stream: &Stream) -> Option<Duration> {
         provisional_of(stream)?;
         let soon = 2 * self.config.timing.read_pace;
-        let hurry = self.stop.is_some() || self.config.until_idle;
-        let busy =
-            |(last, before): &(Duration, Option<Duration>)| before.is_some_and(|before| before + 2 * soon > *last);
-        let sent_at = stream.batches_sent_at.filter(|sent| !hurry && busy(sent));
+        let busy = |(last, before): &(Duration, Option<Duration>)| before.is_some_and(|before| before + soon > *last);
+        let sent_at = stream.batches_sent_at.filter(|sent| self.is_paced() && busy(sent));
         Some(sent_at.map_or(self.now, |(last, _)| last + soon))
     }
 

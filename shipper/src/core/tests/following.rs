@@ -208,6 +208,7 @@ fn a_store_that_went_back_behind_a_removed_file_hears_of_the_loss() {
 fn what_trickles_in_is_read_in_larger_pieces_and_a_flood_at_once() {
     let mut w = World::new(31);
     w.config.timing.read_pace = Duration::from_millis(100);
+    w.config.limits.unpaced_files_max = 0;
     w.disk.append(&log("a.log"), &lines(0..2));
     w.start().settle();
     assert_eq!(w.only().bytes(), lines(0..1));

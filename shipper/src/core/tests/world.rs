@@ -277,8 +277,9 @@ impl World {
         let mut config =
             ShipperConfig { folders: vec![LOGS.into()], host_name: "h".into(), ..ShipperConfig::default() };
         config.limits.state_bytes_min = 16 << 10;
-        // What is not about it does not wait for it.
+        // What is not about them does not wait for them; shorter than `settle` looks ahead.
         config.timing.read_pace = Duration::ZERO;
+        config.timing.pace = Duration::from_millis(20);
         let files = disk.process();
         let indexer = Indexer {
             incarnation: 7,
