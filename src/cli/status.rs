@@ -51,7 +51,7 @@ impl Place {
     }
 }
 
-/// Age from which a status counts as left behind by a shipper that ended.
+/// Age from which a status may be left behind by a shipper that ended; with many files it is written less often.
 const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// Seconds behind that are still "all well": the last lines are always on their way.
@@ -65,17 +65,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let folder = arguments.place.folder()?;
     let mut status = read(&folder)?;
     let age = rim::age_of(status.taken_ns);
-    if age > STALE_AFTER {
+    let is_stale = is_stale(&folder, age);
+    if is_stale {
         status.files.iter_mut().for_each(look_again);
     }
     let mut out = Out::new();
     if arguments.json {
         out.line(&serde_json::to_string(&status).context("failed to write the status as JSON")?)?;
     } else {
-        show(&status, age, &mut out)?;
+        show(&status, is_stale.then_some(age), &mut out)?;
     }
     out.flush()?;
-    match trouble(&status) {
+    match trouble(&status, is_stale) {
         Some(trouble) => bail!("{trouble}"),
         None => Ok(()),
     }
@@ -99,8 +100,13 @@ fn look_again(file: &mut FileStatus) {
     }
 }
 
+/// Whether the shipper that wrote a status of this age has ended.
+fn is_stale(folder: &Path, age: Duration) -> bool {
+    age > STALE_AFTER && !shipper::is_running(folder).unwrap_or(false)
+}
+
 /// What is not well, in one sentence.
-fn trouble(status: &Status) -> Option<String> {
+fn trouble(status: &Status, is_stale: bool) -> Option<String> {
     if let Some(error) = &status.last_error {
         return Some(error.clone());
     }
@@ -113,15 +119,15 @@ fn trouble(status: &Status) -> Option<String> {
         Link::Fenced => return Some("a newer start of the same agent took over".to_owned()),
         Link::Starting | Link::Up => {}
     }
-    let stale = rim::age_of(status.taken_ns) > STALE_AFTER;
-    let behind = |file: &&FileStatus| file.behind_bytes > 0 && (stale || file.behind_seconds > BEHIND_SECONDS_MAX);
+    let behind = |file: &&FileStatus| file.behind_bytes > 0 && (is_stale || file.behind_seconds > BEHIND_SECONDS_MAX);
     let files: Vec<&FileStatus> = status.files.iter().filter(behind).collect();
     let bytes: u64 = files.iter().map(|file| file.behind_bytes).sum();
-    let why = if stale { ", and no shipper is running" } else { "" };
+    let why = if is_stale { ", and no shipper is running" } else { "" };
     (!files.is_empty()).then(|| format!("{} file(s) are behind by {}{why}", files.len(), show_size(bytes)))
 }
 
-fn show(status: &Status, age: Duration, out: &mut Out) -> anyhow::Result<()> {
+/// `stale`: its age, when no shipper runs.
+fn show(status: &Status, stale: Option<Duration>, out: &mut Out) -> anyhow::Result<()> {
     for file in &status.files {
         let stream = if file.stream.is_empty() { "-" } else { &file.stream };
         let behind = match file.behind_bytes {
@@ -155,8 +161,29 @@ fn show(status: &Status, age: Duration, out: &mut Out) -> anyhow::Result<()> {
             show_size(progress.bytes_per_second)
         ))?;
     }
-    if age > STALE_AFTER {
+    if let Some(age) = stale {
         out.line(&format!("no shipper is running here; this is how it stood {} s ago", age.as_secs()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+    use outside::Files as _;
+    use outside::real::RealFiles;
+
+    #[test]
+    fn a_status_is_stale_only_when_no_shipper_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = 2 * STALE_AFTER;
+        assert!(is_stale(folder.path(), old));
+        assert!(!is_stale(folder.path(), STALE_AFTER / 2));
+        let runs = RealFiles.lock(&folder.path().join("lock")).unwrap();
+        assert!(!is_stale(folder.path(), old), "with many files it is written less often");
+        drop(runs);
+        assert!(is_stale(folder.path(), old));
+    }
 }
