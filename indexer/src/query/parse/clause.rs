@@ -168,7 +168,7 @@ impl Parser<'_> {
     fn comparison(&mut self, of: Of<'_>, sign: &str) -> Result<Query, QueryError> {
         self.scan.skip_spaces();
         let from = self.scan.at;
-        let Some(bound) = self.bound(&[])? else {
+        let Some((bound, _)) = self.bound(&[])? else {
             return self.scan.fail(from, format!("a value is missing after `{sign}`"), "write one, like `>=500`");
         };
         let end = Some((bound, sign.ends_with('=')));
@@ -202,26 +202,28 @@ impl Parser<'_> {
                 "put `]` (with the bound) or `}` (without it) at its end",
             );
         }
-        let low = low.filter(|text| text != "*").map(|text| (text, low_included));
-        let high = high.filter(|text| text != "*").map(|text| (text, high_included));
+        // In quotes it is a character like others.
+        let is_bound = |(text, quoted): &(String, bool)| *quoted || text != "*";
+        let low = low.filter(is_bound).map(|(text, _)| (text, low_included));
+        let high = high.filter(is_bound).map(|(text, _)| (text, high_included));
         if low.is_none() && high.is_none() {
             return self.for_each(from, of, &|_| Test::Exists);
         }
         self.for_each(from, of, &|name| range_test(name, &low, &high))
     }
 
-    /// One bound; `None` when nothing stands here.
-    fn bound(&mut self, stop: &[char]) -> Result<Option<String>, QueryError> {
+    /// One bound, and whether it stands in quotes; `None` when nothing stands here.
+    fn bound(&mut self, stop: &[char]) -> Result<Option<(String, bool)>, QueryError> {
         self.scan.skip_spaces();
         if self.scan.peek() == Some('"') {
-            return self.scan.quoted().map(Some);
+            return self.scan.quoted().map(|text| Some((text, true)));
         }
         let term = self.scan.look_term(stop);
         if unexpected_end(&term) {
             return Ok(None);
         }
         self.scan.accept(&term, TokenKind::Value);
-        Ok(Some(term.text))
+        Ok(Some((term.text, false)))
     }
 
     /// Text without field: one word, or several that follow each other.

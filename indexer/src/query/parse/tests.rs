@@ -94,6 +94,9 @@ fn fields_and_values() {
     check("@timestamp:[now-1h TO now]", "@timestamp:[\"now-1h\" TO \"now\"]");
     check("@timestamp >= 2026-11-25", "@timestamp:[\"2026-11-25\" TO *]");
     check("exception:[* TO *]", "error.type:*");
+    // In quotes a star is no open end.
+    check("logger>*", "log.logger:{\"*\" TO *]");
+    check("logger:{\"*\" TO *]", "log.logger:{\"*\" TO *]");
 }
 
 #[test]
