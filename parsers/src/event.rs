@@ -27,6 +27,20 @@ pub enum TimeSource {
     Received = 5,
 }
 
+impl TimeSource {
+    /// The one with this number.
+    pub fn from_number(number: u8) -> Option<TimeSource> {
+        match number {
+            1 => Some(TimeSource::Parsed),
+            2 => Some(TimeSource::Payload),
+            3 => Some(TimeSource::Inherited),
+            4 => Some(TimeSource::File),
+            5 => Some(TimeSource::Received),
+            _ => None,
+        }
+    }
+}
+
 /// How the zone of an event's time was found (`wso2.zone.source`), the surest way first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -41,6 +55,20 @@ pub enum ZoneSource {
     Config = 4,
     /// The host's own zone.
     Host = 5,
+}
+
+impl ZoneSource {
+    /// The one with this number.
+    pub fn from_number(number: u8) -> Option<ZoneSource> {
+        match number {
+            1 => Some(ZoneSource::Line),
+            2 => Some(ZoneSource::Banner),
+            3 => Some(ZoneSource::Access),
+            4 => Some(ZoneSource::Config),
+            5 => Some(ZoneSource::Host),
+            _ => None,
+        }
+    }
 }
 
 /// The time of an event.
@@ -75,6 +103,22 @@ pub enum Level {
     Error = 5,
     /// FATAL.
     Fatal = 6,
+}
+
+impl Level {
+    /// The one with this number.
+    pub fn from_number(number: u8) -> Option<Level> {
+        match number {
+            0 => Some(Level::Unknown),
+            1 => Some(Level::Trace),
+            2 => Some(Level::Debug),
+            3 => Some(Level::Info),
+            4 => Some(Level::Warn),
+            5 => Some(Level::Error),
+            6 => Some(Level::Fatal),
+            _ => None,
+        }
+    }
 }
 
 /// What an event goes on from when it is not the first piece (`wso2.continues`, protocol rule 17).

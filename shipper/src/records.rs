@@ -301,13 +301,7 @@ fn input_of(record: &InputRecord) -> InputAt {
 }
 
 fn zone_source(number: u32) -> ZoneSource {
-    match number {
-        1 => ZoneSource::Line,
-        2 => ZoneSource::Banner,
-        3 => ZoneSource::Access,
-        4 => ZoneSource::Config,
-        _ => ZoneSource::Host,
-    }
+    u8::try_from(number).ok().and_then(ZoneSource::from_number).unwrap_or(ZoneSource::Host)
 }
 
 fn loss_record(stream: StreamId, loss: &Loss) -> LossRecord {

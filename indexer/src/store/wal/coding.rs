@@ -306,22 +306,8 @@ impl Reader {
     pub(crate) fn time(&mut self) -> Read<EventTime> {
         let utc = self.instant()?;
         let offset_minutes = i16::try_from(self.signed()?).map_err(|_| Unreadable("a zone offset"))?;
-        let source = match self.byte()? {
-            1 => TimeSource::Parsed,
-            2 => TimeSource::Payload,
-            3 => TimeSource::Inherited,
-            4 => TimeSource::File,
-            5 => TimeSource::Received,
-            _ => return Err(Unreadable("a time source")),
-        };
-        let zone = match self.byte()? {
-            1 => ZoneSource::Line,
-            2 => ZoneSource::Banner,
-            3 => ZoneSource::Access,
-            4 => ZoneSource::Config,
-            5 => ZoneSource::Host,
-            _ => return Err(Unreadable("a zone source")),
-        };
+        let source = TimeSource::from_number(self.byte()?).ok_or(Unreadable("a time source"))?;
+        let zone = ZoneSource::from_number(self.byte()?).ok_or(Unreadable("a zone source"))?;
         Ok(EventTime { utc, offset_minutes, source, zone })
     }
 
@@ -369,16 +355,7 @@ impl Reader {
     }
 
     fn level(&mut self) -> Read<Level> {
-        Ok(match self.byte()? {
-            0 => Level::Unknown,
-            1 => Level::Trace,
-            2 => Level::Debug,
-            3 => Level::Info,
-            4 => Level::Warn,
-            5 => Level::Error,
-            6 => Level::Fatal,
-            _ => return Err(Unreadable("a level")),
-        })
+        Level::from_number(self.byte()?).ok_or(Unreadable("a level"))
     }
 
     fn continues(&mut self) -> Read<Option<ContinuesFrom>> {

@@ -199,36 +199,17 @@ fn fields(event: &proto::Event) -> Result<Vec<Field>> {
         .collect()
 }
 
+/// What a newer shipper knows and we do not has no level.
 pub(crate) fn level_from(number: u8) -> Level {
-    match number {
-        1 => Level::Trace,
-        2 => Level::Debug,
-        3 => Level::Info,
-        4 => Level::Warn,
-        5 => Level::Error,
-        6 => Level::Fatal,
-        _ => Level::Unknown,
-    }
+    Level::from_number(number).unwrap_or_default()
 }
 
 pub(crate) fn time_source_from(number: u8) -> TimeSource {
-    match number {
-        1 => TimeSource::Parsed,
-        2 => TimeSource::Payload,
-        3 => TimeSource::Inherited,
-        4 => TimeSource::File,
-        _ => TimeSource::Received,
-    }
+    TimeSource::from_number(number).unwrap_or(TimeSource::Received)
 }
 
 pub(crate) fn zone_source_from(number: u8) -> ZoneSource {
-    match number {
-        1 => ZoneSource::Line,
-        2 => ZoneSource::Banner,
-        3 => ZoneSource::Access,
-        4 => ZoneSource::Config,
-        _ => ZoneSource::Host,
-    }
+    ZoneSource::from_number(number).unwrap_or(ZoneSource::Host)
 }
 
 fn time_from(ns: i64, facts: u32) -> EventTime {
