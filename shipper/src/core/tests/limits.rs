@@ -70,6 +70,10 @@ fn redaction_holds_from_when_the_configuration_is_read_again() {
     let texts: Vec<String> = row.events.iter().map(|(_, b)| String::from_utf8_lossy(b).into_owned()).collect();
     assert!(texts[0].contains("hunter2") && texts[1].contains("password=‹password_0›"), "{texts:?}");
     assert_eq!(row.mark.0, (secret(1).len() + secret(2).len()) as u64, "marks are those of the file");
+    for ((event, _), n) in row.events.iter().zip(1..) {
+        let id = wire::head_hash(row.open.stream, secret(n).trim_ascii_end());
+        assert_eq!(event.head_hash, id, "an event's id comes from its line in the file, redacted or not");
+    }
     assert_eq!(w.status().redacted.get("password"), Some(&1));
 }
 
