@@ -299,7 +299,7 @@ fn indexer(to: Option<&str>, settings: &Settings, report: &mut Report) -> anyhow
     };
     match forward.probe() {
         Err(error) => {
-            report.say(Finding::Fail, &format!("indexer {to} does not answer: {error}"))?;
+            report.say(Finding::Fail, &error.to_string())?;
             report.cure(&format!("curl -sv {to}/health/live   # address, port, firewall, proxy, certificates"))
         }
         Ok(probe) => answers(to, &probe, report),
