@@ -135,7 +135,7 @@ fn pass_on(
     count_verdicts(&answer.body, seen);
     let gentle = seen.gentle.load(Ordering::Relaxed);
     thread::sleep(Duration::from_millis(dice.between(1, if gentle { 2 } else { 120 })));
-    if !gentle && dice.chance(150) {
+    if !gentle && dice.chance(600) {
         seen.answers_lost.fetch_add(1, Ordering::Relaxed);
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
