@@ -1,7 +1,7 @@
 //! `/metrics` and `/health` of a shipper on a loopback address: two answers, by a server just large enough for them.
 //! Requests are bounded in bytes and time, connections in number.
 
-use shipper::{Handle, Link, Status};
+use shipper::{Handle, Link, Status, Totals};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -64,7 +64,7 @@ async fn exchange(mut stream: TcpStream, handle: &Handle) -> std::io::Result<()>
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-fn answer(request: &str, status: &Status, alive: bool) -> (&'static str, &'static str, String) {
+fn answer(request: &str, status: &Status<Totals>, alive: bool) -> (&'static str, &'static str, String) {
     let mut words = request.split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     if !matches!(method, "GET" | "HEAD") {
@@ -83,7 +83,7 @@ fn answer(request: &str, status: &Status, alive: bool) -> (&'static str, &'stati
 }
 
 /// Why it does not ship, in one sentence.
-fn unwell(status: &Status, alive: bool) -> Option<String> {
+fn unwell(status: &Status<Totals>, alive: bool) -> Option<String> {
     if !alive {
         return Some("its thread is stuck, in a read or a sync that does not come back".to_owned());
     }
@@ -96,28 +96,26 @@ fn unwell(status: &Status, alive: bool) -> Option<String> {
 }
 
 /// Prometheus' text format.
-fn metrics(status: &Status, alive: bool) -> String {
+fn metrics(status: &Status<Totals>, alive: bool) -> String {
     let mut out = String::new();
-    let sum = |of: fn(&shipper::FileStatus) -> u64| status.files.iter().map(of).sum::<u64>();
-    let failing = status.files.iter().filter(|f| f.last_error.is_some()).count() as u64;
-    let seconds = status.files.iter().map(|f| f.behind_seconds).max().unwrap_or(0);
+    let files = &status.files;
     let gauges = [
         ("up", "Whether the indexer answers.", u64::from(status.link == Link::Up)),
         ("alive", "Whether the shipper's thread goes round.", u64::from(alive)),
-        ("files", "Files followed.", status.files.len() as u64),
-        ("files_failing", "Files that cannot be shipped now.", failing),
-        ("behind_bytes", "Bytes not yet settled at the indexer.", sum(|f| f.behind_bytes)),
-        ("behind_seconds", "Age of the oldest of them.", seconds),
-        ("mark_bytes", "Bytes settled, of the files there are now.", sum(|f| f.mark)),
-        ("dead_bytes", "Bytes refused and kept as dead letters.", sum(|f| f.dead_bytes)),
-        ("excluded_bytes", "Bytes left out by a rule.", sum(|f| f.excluded_bytes)),
+        ("files", "Files followed.", files.files),
+        ("files_failing", "Files that cannot be shipped now.", files.failing),
+        ("behind_bytes", "Bytes not yet settled at the indexer.", files.behind_bytes),
+        ("behind_seconds", "Age of the oldest of them.", files.behind_seconds),
+        ("mark_bytes", "Bytes settled, of the files there are now.", files.mark_bytes),
+        ("dead_bytes", "Bytes refused and kept as dead letters.", files.dead_bytes),
+        ("excluded_bytes", "Bytes left out by a rule.", files.excluded_bytes),
         ("lost_bytes", "Bytes declared lost, of files that are gone too.", status.lost_bytes),
         ("held_bytes", "Bytes of removed files kept on disk because they are not shipped.", status.held_bytes),
         ("dead_letters", "Events refused and kept as dead letters.", status.dead_letters),
         ("requests", "Requests without answer.", status.requests),
         ("requests_limit", "Requests that may be without answer, by the time answers take.", status.requests_limit),
         ("state_unwritable", "Whether the state files cannot be written.", u64::from(status.state_unwritable)),
-        ("left_out_files", "Rotated files left out for their age.", status.left_out.len() as u64),
+        ("left_out_files", "Rotated files left out for their age.", files.left_out),
     ];
     for (name, help, value) in gauges {
         let _infallible = writeln!(
@@ -160,7 +158,9 @@ mod tests {
     #[test]
     fn metrics_are_lines_a_scraper_reads() {
         let file = shipper::FileStatus { behind_bytes: 7, lost_bytes: 2, ..shipper::FileStatus::default() };
-        let mut status = Status { files: vec![file], link: Link::Up, lost_bytes: 3, ..Status::default() };
+        let mut files = Totals::default();
+        files.add(&file);
+        let mut status = Status { files, link: Link::Up, lost_bytes: 3, ..Status::default() };
         status.redacted.insert("jwt".to_owned(), 2);
         let text = metrics(&status, true);
         for line in ["carbontrail_ship_behind_bytes 7", "carbontrail_ship_lost_bytes 3", "carbontrail_ship_up 1"] {

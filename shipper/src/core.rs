@@ -110,9 +110,12 @@ impl ShipperCore {
             if self.exited {
                 break;
             }
+            self.report.files_moved |= matches!(input, ShipperInput::Configure(_));
             self.take(input);
         }
+        self.report.files_moved |= !self.is_at_rest();
         self.work();
+        self.report.files_moved |= !self.is_at_rest();
         std::mem::take(&mut self.out)
     }
 
@@ -151,6 +154,11 @@ impl ShipperCore {
             let wake = self.next_wake();
             self.out.push(ShipperOutput::WakeAt(wake));
         }
+    }
+
+    /// Nothing is to be done for any file.
+    fn is_at_rest(&self) -> bool {
+        self.active.is_empty() && self.unplaced.is_empty() && self.scans.is_idle()
     }
 
     /// Streams with nothing left to do leave the active ones.

@@ -36,4 +36,4 @@ pub use dead::{Letter, LetterError, ask_for_replay, read_all as read_dead_letter
 pub use forward::{AnswerTo, Forward, ForwardError, HttpForward, Probe, Way};
 pub use identity::fits_any;
 pub use run::{AUDIT_FILE, Handle, Running, STATUS_FILE, ask_for_audit, is_running, start};
-pub use status::{FileStatus, Link, Progress, Status};
+pub use status::{FileStatus, Link, Progress, Status, Totals};

@@ -6,7 +6,7 @@ use crate::core::{
 };
 use crate::forward::{AnswerTo, Forward};
 use crate::watch::{Inbox, Watches};
-use crate::{ShipperConfig, Status};
+use crate::{ShipperConfig, Status, Totals};
 use manager::Manager;
 use outside::real::{RealClock, RealFiles, RealRng};
 use outside::{Clock, File, Files, OpenMode};
@@ -20,9 +20,11 @@ use std::time::Duration;
 
 /// News of files wait so long for company.
 const COMPANY: Duration = Duration::from_millis(15);
-/// The status file is written so often; with many files less often.
+/// The status file is written so often when something happened; with many files less often.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-const STATUS_FILES_A_SECOND: u32 = 500;
+const STATUS_FILES_A_SECOND: u64 = 500;
+/// It is written so often though nothing did.
+const STATUS_AGAIN: Duration = Duration::from_secs(600);
 /// Watches are put again so often.
 const RENEW_EVERY: Duration = Duration::from_secs(60);
 /// Folders without a watch are listed so often.
@@ -53,7 +55,7 @@ pub struct Running {
 #[derive(Clone, Debug)]
 pub struct Handle {
     inbox: Arc<Inbox>,
-    status: Arc<Mutex<Status>>,
+    status: Arc<Mutex<Status<Totals>>>,
     clock: Arc<RealClock>,
     /// When the thread last went round, milliseconds of the clock.
     round: Arc<AtomicU64>,
@@ -76,8 +78,8 @@ impl Handle {
         self.inbox.shutdown();
     }
 
-    /// How things stood within the last second or so.
-    pub fn status(&self) -> Status {
+    /// How things stood within the last second or so; with many files those are of an earlier moment.
+    pub fn status(&self) -> Status<Totals> {
         self.status.lock().expect("no panic while it is copied").clone()
     }
 }
@@ -112,7 +114,7 @@ pub fn start(state: &Path, config: ShipperConfig, forward: Arc<dyn Forward>) -> 
     let watches_max = config.limits.watches_max;
     let core = ShipperCore::open(state, config, outside)?;
     let inbox = Arc::new(Inbox::default());
-    let status = Arc::new(Mutex::new(core.status()));
+    let status = Arc::new(Mutex::new(core.outline().with(|()| Totals::default())));
     let round = Arc::new(AtomicU64::new(0));
     let handle = Handle {
         inbox: Arc::clone(&inbox),
@@ -144,7 +146,7 @@ struct Rim {
     inbox: Arc<Inbox>,
     watches: Watches,
     forward: Arc<dyn Forward>,
-    status: Arc<Mutex<Status>>,
+    status: Arc<Mutex<Status<Totals>>>,
     state: PathBuf,
     notices: Notices,
     manager: Manager,
@@ -153,7 +155,8 @@ struct Rim {
 
 impl Rim {
     fn run(mut self) -> ExitReason {
-        let (mut next_status, mut next_renew, mut next_poll) = (Duration::ZERO, RENEW_EVERY, POLL_EVERY);
+        let (mut next_look, mut next_status, mut status_again) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
+        let (mut next_renew, mut next_poll, mut moved) = (RENEW_EVERY, POLL_EVERY, false);
         let mut inputs = Vec::new();
         loop {
             let outputs = self.core.step_all(inputs);
@@ -173,11 +176,17 @@ impl Rim {
             let mut asked = None;
             self.round.store(now.as_millis() as u64, Ordering::Relaxed);
             self.manager.round(now);
-            if now >= next_status {
+            if now >= next_look {
+                next_look = now + STATUS_EVERY;
                 asked = audit_asked(&self.state);
-                let files = self.write_status();
+                moved |= self.renew_outline() | self.core.files_moved();
+                if now >= next_status && (moved || now >= status_again) {
+                    moved = false;
+                    let files = self.write_status();
+                    status_again = now + STATUS_AGAIN;
+                    next_status = now + STATUS_EVERY.mul_f64(1.0 + (files / STATUS_FILES_A_SECOND) as f64);
+                }
                 self.manager.status(&self.status.lock().expect("no panic while it is copied"));
-                next_status = now + STATUS_EVERY * (1 + files / STATUS_FILES_A_SECOND);
             }
             if now >= next_renew {
                 self.watches.renew();
@@ -187,7 +196,7 @@ impl Rim {
                 self.watches.unwatched.iter().for_each(|folder| self.inbox.changed(folder.clone()));
                 next_poll = now + POLL_EVERY;
             }
-            let mut wake = wake.min(next_status).min(next_renew).min(now + ROUND_EVERY);
+            let mut wake = wake.min(next_look).min(next_renew).min(now + ROUND_EVERY);
             if !self.watches.unwatched.is_empty() {
                 wake = wake.min(next_poll);
             }
@@ -208,7 +217,9 @@ impl Rim {
             ShipperOutput::Watch(folder) => self.watches.add(folder),
             ShipperOutput::Notice(notice) => self.notices.tell(&notice, self.clock.monotonic()),
             ShipperOutput::Audited(audit) => {
-                if let Err(error) = replace(&self.state, AUDIT_FILE, &audit) {
+                if let Err(error) =
+                    replace(&self.state, AUDIT_FILE, |to| serde_json::to_writer(to, &audit).map_err(io::Error::other))
+                {
                     let text = format!("failed to write `{}`: {error}", self.state.join(AUDIT_FILE).display());
                     self.notices.tell(&Notice { importance: Importance::Warn, text }, self.clock.monotonic());
                 }
@@ -217,21 +228,43 @@ impl Rim {
         }
     }
 
+    /// Brings up to date what handles say, but for the files. Whether the status file says other things by now.
+    fn renew_outline(&mut self) -> bool {
+        let outline = self.core.outline();
+        let mut status = self.status.lock().expect("no panic while it is copied");
+        let renewed = Status { lost_bytes: status.lost_bytes, ..outline.with(|()| status.files) };
+        let same = Status { taken_ns: status.taken_ns, ..renewed.clone() } == *status;
+        *status = renewed;
+        drop(status);
+        !same
+    }
+
     /// Gives the number of files in it.
-    fn write_status(&mut self) -> u32 {
-        let status = self.core.status();
-        let files = u32::try_from(status.files.len()).unwrap_or(u32::MAX);
-        if let Err(error) = replace(&self.state, STATUS_FILE, &status) {
+    fn write_status(&mut self) -> u64 {
+        let mut written = None;
+        let result = replace(&self.state, STATUS_FILE, |to| {
+            written = Some(self.core.write_status(to)?);
+            Ok(())
+        });
+        if let Err(error) = result {
             let text = format!("failed to write `{}`: {error}", self.state.join(STATUS_FILE).display());
             self.notices.tell(&Notice { importance: Importance::Warn, text }, self.clock.monotonic());
+            // Who asks over a handle hears it all the same.
+            written = written.or_else(|| self.core.write_status(&mut io::sink()).ok());
         }
-        *self.status.lock().expect("no panic while it is copied") = status;
+        let Some(written) = written else { return 0 };
+        let files = written.files.files;
+        *self.status.lock().expect("no panic while it is copied") = written;
         files
     }
 }
 
 /// Readers see the old or the new one whole. It is not synced: after a power cut it would be old anyway.
-fn replace(state: &Path, name: &str, content: &impl serde::Serialize) -> io::Result<()> {
+fn replace(
+    state: &Path,
+    name: &str,
+    write: impl FnOnce(&mut io::BufWriter<InPieces>) -> io::Result<()>,
+) -> io::Result<()> {
     let files = RealFiles;
     let (path, temporary) = (state.join(name), state.join(name).with_extension("tmp"));
     match files.remove_file(&temporary) {
@@ -241,7 +274,7 @@ fn replace(state: &Path, name: &str, content: &impl serde::Serialize) -> io::Res
     let to = InPieces { file: files.open(&temporary, OpenMode::CreateNew)?, at: 0 };
     // With 20,000 files it has some megabytes: they are not made in memory first.
     let mut to = io::BufWriter::with_capacity(PIECE_BYTES, to);
-    serde_json::to_writer(&mut to, content).map_err(io::Error::other)?;
+    write(&mut to)?;
     to.flush()?;
     files.rename(&temporary, &path)
 }

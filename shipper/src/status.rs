@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// State of a shipper at one moment. The rim writes it as `status.json` into the state folder.
+///
+/// `F` is what is said of its files: all of them, or with 20,000 files in memory their [`Totals`] alone.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Status {
+pub struct Status<F = Vec<FileStatus>> {
     /// When it was taken, nanoseconds since 1970.
     pub taken_ns: i64,
     /// Id of the state folder, hex.
@@ -34,7 +36,7 @@ pub struct Status {
     #[serde(default)]
     pub dead_letters: u64,
     /// Files, live and finished.
-    pub files: Vec<FileStatus>,
+    pub files: F,
     /// Values replaced by redaction since this start, by class or rule.
     #[serde(default)]
     pub redacted: BTreeMap<String, u64>,
@@ -42,10 +44,31 @@ pub struct Status {
     pub left_out: Vec<String>,
 }
 
-impl Status {
+impl<F> Status<F> {
+    /// The same with something else said of its files.
+    pub fn with<G>(self, files: impl FnOnce(F) -> G) -> Status<G> {
+        Status {
+            taken_ns: self.taken_ns,
+            agent: self.agent,
+            link: self.link,
+            last_error: self.last_error,
+            state_unwritable: self.state_unwritable,
+            progress: self.progress,
+            held_bytes: self.held_bytes,
+            requests: self.requests,
+            requests_limit: self.requests_limit,
+            lost_bytes: self.lost_bytes,
+            dead_letters: self.dead_letters,
+            files: files(self.files),
+            redacted: self.redacted,
+            left_out: self.left_out,
+        }
+    }
+}
+
+impl Status<Totals> {
     /// How things stand, in one line.
     pub fn line(&self) -> String {
-        let behind: u64 = self.files.iter().map(|f| f.behind_bytes).sum();
         let link = match self.link {
             Link::Starting => "no answer from the indexer yet",
             Link::Up => "indexer answers",
@@ -53,7 +76,41 @@ impl Status {
             Link::Unauthorized => "the token is refused",
             Link::Fenced => "a newer start took over",
         };
-        format!("{} files, {:.1} MB behind; {link}", self.files.len(), behind as f64 / 1e6)
+        format!("{} files, {:.1} MB behind; {link}", self.files.files, self.files.behind_bytes as f64 / 1e6)
+    }
+}
+
+/// What the files of a shipper come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Files.
+    pub files: u64,
+    /// Files that cannot be shipped now.
+    pub failing: u64,
+    /// Bytes settled.
+    pub mark_bytes: u64,
+    /// Bytes not settled.
+    pub behind_bytes: u64,
+    /// Age of the oldest of them.
+    pub behind_seconds: u64,
+    /// Bytes refused and kept as dead letters.
+    pub dead_bytes: u64,
+    /// Bytes left out by a rule.
+    pub excluded_bytes: u64,
+    /// Rotated files left out for their age.
+    pub left_out: u64,
+}
+
+impl Totals {
+    /// Counts one more file.
+    pub fn add(&mut self, file: &FileStatus) {
+        self.files += 1;
+        self.failing += u64::from(file.last_error.is_some());
+        self.mark_bytes += file.mark;
+        self.behind_bytes += file.behind_bytes;
+        self.behind_seconds = self.behind_seconds.max(file.behind_seconds);
+        self.dead_bytes += file.dead_bytes;
+        self.excluded_bytes += file.excluded_bytes;
     }
 }
 

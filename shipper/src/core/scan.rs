@@ -5,10 +5,11 @@ use crate::identity::{fits_any, is_archive, is_followed, name_of};
 use crate::kept::{Kept, Loss, Phase};
 use crate::packed::is_packed;
 use crate::records::Entry;
-use crate::stream::{Lost, Naming};
+use crate::stream::{Lost, Naming, Stream};
 use outside::{FileId, Kind, Metadata};
 use parsers::{Zone, plain_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -131,6 +132,7 @@ impl ShipperCore {
         if !self.scans.all && self.scans.wanted.is_empty() {
             return;
         }
+        self.report.files_moved = true;
         let all = std::mem::take(&mut self.scans.all);
         if all {
             self.scans.next = self.now + self.scan_interval();
@@ -271,11 +273,12 @@ impl ShipperCore {
     fn look_at(&mut self, folder: &Path, names: Vec<PathBuf>, below: &mut Vec<PathBuf>) -> Listing {
         let (depth, only) = self.folders.get(folder).map_or((0, None), |f| (f.depth, f.only.clone()));
         let mut listing = Listing::default();
+        let holds_state = self.state_folder.parent() == Some(folder);
         for name in names {
-            let path = folder.join(&name);
-            if path == self.state_folder {
+            if holds_state && self.state_folder.file_name() == Some(name.as_os_str()) {
                 continue;
             }
+            let path = folder.join(&name);
             let followed = match &only {
                 Some(files) => files.contains(&path),
                 None => is_followed(&name.to_string_lossy(), &self.config.include, &self.config.exclude),
@@ -326,7 +329,7 @@ impl ShipperCore {
             return;
         };
         // A file with several names keeps the one it has.
-        let renamed = stream.kept.path != path
+        let renamed = stream.kept.path.as_os_str() != path.as_os_str()
             && !self.outside.files.metadata(&stream.kept.path).is_ok_and(|f| f.id == stream.kept.file);
         let id = stream.kept.id;
         let Some(stream) = self.streams.get_mut(&id) else { return };
@@ -338,8 +341,8 @@ impl ShipperCore {
             self.index_stream(id);
             self.journal_stream(id);
             self.active.insert(id);
-        } else {
-            self.by_path.entry(path.to_owned()).or_insert(id);
+        } else if !self.by_path.contains_key(path) {
+            self.by_path.insert(path.to_owned(), id);
         }
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if facts.size == stream.size && facts.modified_ns == stream.modified_ns {
@@ -471,36 +474,42 @@ impl ShipperCore {
 
     /// Decides for each stream whether its name is still its own.
     pub(super) fn name_generations(&mut self) {
-        type Group = (Option<PathBuf>, String);
-        let group_of = |path: &Path, name: &str| -> Group { (path.parent().map(Path::to_owned), name.to_owned()) };
-        let mut newest: HashMap<Group, (i64, Option<i64>, bool, StreamId)> = HashMap::new();
+        fn group_of(kept: &Kept) -> (Option<&OsStr>, &str) {
+            (kept.path.parent().map(Path::as_os_str), &kept.name)
+        }
+        let rank = |s: &Stream| (s.modified_ns, s.kept.born_ns, !is_archive(&name_of(&s.kept.path)), s.kept.id);
+        let mut newest: HashMap<_, &Stream> = HashMap::new();
         for stream in self.streams.values().filter(|s| s.has_file()) {
-            let rank =
-                (stream.modified_ns, stream.kept.born_ns, !is_archive(&name_of(&stream.kept.path)), stream.kept.id);
-            let best = newest.entry(group_of(&stream.kept.path, &stream.kept.name)).or_insert(rank);
-            *best = rank.max(*best);
-        }
-        let mut rotated = Vec::new();
-        for stream in self.streams.values_mut().filter(|s| s.has_file()) {
-            if stream.naming == Naming::Nameless {
-                continue;
+            let best = newest.entry(group_of(&stream.kept)).or_insert(stream);
+            if best.kept.id != stream.kept.id && rank(best) < rank(stream) {
+                *best = stream;
             }
-            let is_newest = newest
-                .get(&group_of(&stream.kept.path, &stream.kept.name))
-                .is_none_or(|(.., id)| *id == stream.kept.id);
-            let dated = is_archive(&name_of(&stream.kept.path));
-            let packed = stream.kept.packed.is_some();
-            let own = stream.kept.path == stream.kept.first_path && (!dated || is_newest) && !packed;
-            let naming = if own { Naming::Own } else { Naming::Rotated };
-            if stream.naming != naming {
+        }
+        let naming_of = |stream: &Stream| {
+            let is_newest = newest.get(&group_of(&stream.kept)).is_none_or(|best| best.kept.id == stream.kept.id);
+            let own = stream.kept.path == stream.kept.first_path
+                && stream.kept.packed.is_none()
+                && (is_newest || !is_archive(&name_of(&stream.kept.path)));
+            if own { Naming::Own } else { Naming::Rotated }
+        };
+        let renamed: Vec<(StreamId, Naming)> = self
+            .streams
+            .values()
+            .filter(|s| s.has_file() && s.naming != Naming::Nameless)
+            .map(|s| (s, naming_of(s)))
+            .filter(|(stream, naming)| stream.naming != *naming)
+            .map(|(stream, naming)| (stream.kept.id, naming))
+            .collect();
+        if renamed.is_empty() {
+            return;
+        }
+        for (id, naming) in renamed {
+            if let Some(stream) = self.streams.get_mut(&id) {
                 stream.naming = naming;
-                rotated.push(stream.kept.id);
+                self.active.insert(id);
             }
         }
-        if !rotated.is_empty() {
-            self.active.extend(rotated);
-            self.hold_soon();
-        }
+        self.hold_soon();
     }
 
     /// Finished streams are remembered for the longest retention (protocol rule 28).

@@ -3,7 +3,7 @@
 //!
 //! Only the thread that does the work says that it lives: one that hangs in a read or a sync is restarted.
 
-use crate::Status;
+use crate::{Status, Totals};
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Manager {
     }
 
     /// How things stand; said when it changed.
-    pub(super) fn status(&mut self, status: &Status) {
+    pub(super) fn status(&mut self, status: &Status<Totals>) {
         if self.socket.is_none() {
             return;
         }

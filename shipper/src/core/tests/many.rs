@@ -126,3 +126,29 @@ fn what_trickles_in_goes_together() {
     let written = names.len() * line(0).len() + (0..1000).map(|n| line(1 + n).len()).sum::<usize>();
     assert_eq!(all, written);
 }
+
+#[test]
+fn files_at_rest_are_said_to_be_unmoved_and_any_news_moves_them() {
+    let mut w = World::new(3);
+    w.disk.append(&log("a.log"), &lines(0, 3));
+    w.start().settle();
+    w.pass(Duration::from_secs(20));
+    let before = w.unmoved;
+    // Marks are asked for every 10 s, folders are listed once a minute.
+    w.pass(Duration::from_secs(30));
+    assert!(w.unmoved > before + 2, "{} unmoved", w.unmoved - before);
+    let unmoved = |w: &mut World, input: ShipperInput| {
+        let before = w.unmoved;
+        w.step(input);
+        w.unmoved > before
+    };
+    assert!(unmoved(&mut w, ShipperInput::Tick));
+    w.disk.append(&log("a.log"), &line(4));
+    assert!(unmoved(&mut w, ShipperInput::Tick), "nobody told it");
+    assert!(!unmoved(&mut w, ShipperInput::Changed(log("a.log"))));
+    w.pass(Duration::from_secs(20));
+    assert!(unmoved(&mut w, ShipperInput::Tick));
+    w.disk.append(&log("empty.log"), b"");
+    assert!(!unmoved(&mut w, ShipperInput::Changed(log("empty.log"))));
+    assert_eq!(w.status().files.len(), 2);
+}

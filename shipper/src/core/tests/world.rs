@@ -1,7 +1,7 @@
 //! A simulated host with one shipper, and a small stand-in for the indexer that keeps marks by the protocol.
 
 use crate::core::{ExitReason, SendError, ShipperCore, ShipperInput, ShipperOutput, ShipperOutside, Ticket};
-use crate::{OpenError, ShipperConfig, Status};
+use crate::{FileStatus, OpenError, ShipperConfig, Status};
 use outside::sim::{SimClock, SimDisk, SimFiles, SimRng};
 use parsers::{Flags, Offset};
 use std::collections::{BTreeMap, VecDeque};
@@ -242,6 +242,9 @@ pub(super) struct World {
     pub(super) wake: Duration,
     /// Steps taken: a shipper at rest takes few.
     pub(super) steps: u32,
+    /// Steps in which nothing happened to any file.
+    pub(super) unmoved: u64,
+    files_told: Vec<FileStatus>,
     /// The next start dies in this call of its process.
     pub(super) die_in_call: Option<u64>,
 }
@@ -249,6 +252,9 @@ pub(super) struct World {
 pub(super) fn log(name: &str) -> PathBuf {
     Path::new(LOGS).join(name)
 }
+
+/// With more files their status is not compared after each step.
+const STATUS_FILES_MAX: usize = 50;
 
 /// A Carbon line.
 pub(super) fn line(n: u64) -> Vec<u8> {
@@ -308,6 +314,8 @@ impl World {
             audit: None,
             wake: Duration::ZERO,
             steps: 0,
+            unmoved: 0,
+            files_told: Vec::new(),
             die_in_call: None,
         }
     }
@@ -324,6 +332,7 @@ impl World {
         };
         self.core = Some(ShipperCore::open(Path::new(STATE), self.config.clone(), outside)?);
         self.exit = None;
+        self.files_told = self.status().files;
         Ok(())
     }
 
@@ -351,6 +360,13 @@ impl World {
         if self.files.is_dead() {
             self.core = None;
             return self;
+        }
+        // What is said to be unmoved is not written again.
+        if core.streams.len() <= STATUS_FILES_MAX {
+            let (moved, files) = (core.files_moved(), core.status().files);
+            assert!(moved || files == self.files_told, "{files:#?} were {:#?}", self.files_told);
+            self.unmoved += u64::from(!moved);
+            self.files_told = files;
         }
         for output in outputs {
             match output {
