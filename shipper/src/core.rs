@@ -28,6 +28,7 @@ mod scan;
 mod sending;
 mod spilling;
 mod state;
+mod suspects;
 mod waiting;
 mod zones;
 
@@ -141,6 +142,7 @@ impl ShipperCore {
         self.more_to_read = false;
         self.scan_due();
         self.place_due();
+        self.look_at_suspects();
         self.read_round();
         self.cut_due();
         self.commit_due();

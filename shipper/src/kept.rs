@@ -222,7 +222,10 @@ impl Kept {
         if let Some(anchor) = step.anchor {
             self.anchors.add(anchor);
         }
-        self.cuts = self.cuts.split_off(&Offset(step.mark.0 + 1));
+        // Splitting an empty set makes room for one that is not.
+        if !self.cuts.is_empty() {
+            self.cuts = self.cuts.split_off(&Offset(step.mark.0 + 1));
+        }
         self.inputs.retain(|i| i.at >= step.mark);
         self.losses.retain(|l| l.to.is_none_or(|to| to > step.mark));
         self.ledger = step.ledger;

@@ -14,18 +14,22 @@
 //! what stands in the current slot is never overwritten, so there is a whole state at every moment. Slots
 //! come into being by rename, so when none is readable that is damage, never a start that was cut short.
 
+mod image;
+
+pub(crate) use image::{Records, Snapshot};
+
 use crate::OpenError;
-use outside::{File, Files, OpenMode, Safeguard, write_whole};
+use image::{HEADER, Image, MAGIC, Reader, VERSION, put_record, u32_at};
+use outside::{File, Files, OpenMode, Safeguard, write_whole_and_zeros, write_zeros};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const MAGIC: &[u8; 8] = b"ctstate\n";
-const VERSION: u32 = 1;
-const HEADER: usize = 36;
-const RECORD_HEADER: usize = 8;
 /// A state larger than this is not ours.
 const SLOT_BYTES_MAX: u64 = 4 << 30;
+
+/// Room for records that stays between two groups.
+const PENDING_BYTES_KEPT: usize = 64 << 10;
 
 /// The pair of files.
 #[derive(Debug)]
@@ -41,12 +45,8 @@ pub(crate) struct Slots {
     pending: Vec<u8>,
     /// A write failed: nothing may be appended to the current slot.
     poisoned: bool,
-}
-
-struct Image {
-    sequence: u64,
-    records: Vec<Vec<u8>>,
-    end: u64,
+    /// The names of both files are durable: an earlier process may have died between renaming and syncing.
+    named: bool,
 }
 
 enum Read {
@@ -59,84 +59,12 @@ fn slot_path(folder: &Path, slot: usize) -> PathBuf {
     folder.join(["state.0", "state.1"][slot])
 }
 
-fn record_crc(sequence: u64, position: u64, payload: &[u8]) -> u32 {
-    let mut crc = crc32fast::Hasher::new();
-    crc.update(&sequence.to_le_bytes());
-    crc.update(&position.to_le_bytes());
-    crc.update(payload);
-    crc.finalize()
-}
-
-fn put_record(out: &mut Vec<u8>, sequence: u64, position: u64, payload: &[u8]) {
-    out.extend((payload.len() as u32).to_le_bytes());
-    out.extend(record_crc(sequence, position, payload).to_le_bytes());
-    out.extend_from_slice(payload);
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
-}
-
-/// Header and snapshot as they stand in a slot.
-fn image(sequence: u64, snapshot: &[Vec<u8>]) -> Vec<u8> {
-    let mut out = vec![0; HEADER];
-    for payload in snapshot {
-        let position = out.len() as u64;
-        put_record(&mut out, sequence, position, payload);
-    }
-    let len = (out.len() - HEADER) as u64;
-    let crc = crc32fast::hash(&out[HEADER..]);
-    out[..8].copy_from_slice(MAGIC);
-    out[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    out[12..20].copy_from_slice(&sequence.to_le_bytes());
-    out[20..28].copy_from_slice(&len.to_le_bytes());
-    out[28..32].copy_from_slice(&crc.to_le_bytes());
-    let header_crc = crc32fast::hash(&out[..32]);
-    out[32..36].copy_from_slice(&header_crc.to_le_bytes());
-    out
-}
-
-/// What a slot's bytes hold.
-fn parse(bytes: &[u8]) -> Option<Image> {
-    let header = bytes.get(..HEADER)?;
-    if &header[..8] != MAGIC || u32_at(header, 32)? != crc32fast::hash(&header[..32]) {
-        return None;
-    }
-    let (sequence, len) = (u64_at(header, 12)?, u64_at(header, 20)?);
-    let snapshot_end = HEADER.checked_add(usize::try_from(len).ok()?)?;
-    if crc32fast::hash(bytes.get(HEADER..snapshot_end)?) != u32_at(header, 28)? {
-        return None;
-    }
-    let mut records = Vec::new();
-    let mut at = HEADER;
-    while let Some(payload) = record_at(bytes, sequence, at) {
-        at += RECORD_HEADER + payload.len();
-        records.push(payload.to_vec());
-    }
-    (at >= snapshot_end).then_some(Image { sequence, records, end: at as u64 })
-}
-
-fn record_at(bytes: &[u8], sequence: u64, at: usize) -> Option<&[u8]> {
-    let (len, crc) = (u32_at(bytes, at)? as usize, u32_at(bytes, at + 4)?);
-    let payload = bytes.get(at + RECORD_HEADER..)?.get(..len)?;
-    (len > 0 && record_crc(sequence, at as u64, payload) == crc).then_some(payload)
-}
-
 impl Slots {
-    /// Opens the pair and gives the records of the current slot, snapshot first; no record at all when the
-    /// folder is new.
+    /// Opens the pair and gives the records of the current slot; no record at all when the folder is new.
     ///
     /// # Errors
     /// Unreadable files, a newer version, or two damaged slots.
-    pub(crate) fn open(
-        files: Arc<dyn Files>,
-        folder: &Path,
-        bytes_min: u64,
-    ) -> Result<(Slots, Vec<Vec<u8>>), OpenError> {
+    pub(crate) fn open(files: Arc<dyn Files>, folder: &Path, bytes_min: u64) -> Result<(Slots, Records), OpenError> {
         let mut slots = Slots {
             files,
             folder: folder.to_owned(),
@@ -148,6 +76,7 @@ impl Slots {
             end: 0,
             pending: Vec::new(),
             poisoned: true,
+            named: false,
         };
         let mut best: Option<(usize, Image)> = None;
         let mut present = false;
@@ -166,10 +95,10 @@ impl Slots {
         match best {
             Some((slot, image)) => {
                 slots.adopt(slot, &image)?;
-                Ok((slots, image.records))
+                Ok((slots, image.into_records()))
             }
             None if present => Err(OpenError::Damaged(slot_path(folder, 0))),
-            None => Ok((slots, Vec::new())),
+            None => Ok((slots, Records::default())),
         }
     }
 
@@ -177,8 +106,8 @@ impl Slots {
     ///
     /// # Errors
     /// What the file system said; the folder may be opened again as a new one.
-    pub(crate) fn begin(&mut self, snapshot: &[Vec<u8>]) -> io::Result<()> {
-        write_whole(&*self.files, &slot_path(&self.folder, 1), &vec![0; self.bytes_min as usize])?;
+    pub(crate) fn begin(&mut self, snapshot: impl FnOnce(&mut Snapshot)) -> io::Result<()> {
+        write_whole_and_zeros(&*self.files, &slot_path(&self.folder, 1), &[], self.bytes_min)?;
         self.turn(snapshot)?;
         self.poisoned = false;
         Ok(())
@@ -186,22 +115,31 @@ impl Slots {
 
     fn read(&self, slot: usize) -> Result<Read, OpenError> {
         let path = slot_path(&self.folder, slot);
-        let bytes = match self.files.read_whole(&path, SLOT_BYTES_MAX) {
-            Ok(bytes) => bytes,
+        let failed = |source| OpenError::Io { what: "read state file", path: path.clone(), source };
+        let file = match self.files.open(&path, OpenMode::Read) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Missing),
-            Err(source) => return Err(OpenError::Io { what: "read state file", path, source }),
+            Err(error) => return Err(failed(error)),
         };
+        let size = file.metadata().map_err(failed)?.size;
+        if size > SLOT_BYTES_MAX {
+            let text = format!("{size} bytes, at most {SLOT_BYTES_MAX} expected");
+            return Err(failed(io::Error::new(io::ErrorKind::FileTooLarge, text)));
+        }
+        let mut reader = Reader { file, size, bytes: Vec::new() };
+        reader.reach(HEADER).map_err(failed)?;
+        let bytes = &reader.bytes;
         if bytes.iter().take(HEADER).all(|b| *b == 0) {
             return Ok(Read::Missing); // set aside, never used
         }
         if bytes.starts_with(MAGIC)
-            && let Some(found) = u32_at(&bytes, 8)
+            && let Some(found) = u32_at(bytes, 8)
             && found > VERSION
-            && u32_at(&bytes, 32) == Some(crc32fast::hash(&bytes[..32]))
+            && u32_at(bytes, 32) == Some(crc32fast::hash(&bytes[..32]))
         {
             return Err(OpenError::Newer { path, found, known: VERSION });
         }
-        Ok(parse(&bytes).map_or(Read::Unusable, Read::Whole))
+        Ok(reader.image().map_err(failed)?.map_or(Read::Unusable, Read::Whole))
     }
 
     fn adopt(&mut self, slot: usize, image: &Image) -> Result<(), OpenError> {
@@ -212,7 +150,7 @@ impl Slots {
         self.file = Some(file);
         self.current = slot;
         self.sequence = image.sequence;
-        self.end = image.end;
+        self.end = image.end as u64;
         // What was read may stand in the page cache alone, after a sync that failed in the process before:
         // the first write is a whole snapshot into the other slot.
         self.poisoned = true;
@@ -234,17 +172,19 @@ impl Slots {
     ///
     /// # Errors
     /// What the file system said. The records are then not durable; the next call writes a whole snapshot.
-    pub(crate) fn sync(&mut self, snapshot: impl FnOnce() -> Vec<Vec<u8>>) -> io::Result<()> {
+    pub(crate) fn sync(&mut self, snapshot: impl FnOnce(&mut Snapshot)) -> io::Result<()> {
         if !self.is_dirty() {
             return Ok(());
         }
         let result = if self.poisoned || self.end + self.pending.len() as u64 > self.capacity {
-            self.turn(&snapshot())
+            self.turn(snapshot)
         } else {
             // The other slot may work where this one does not.
-            self.write_pending().or_else(|_| self.turn(&snapshot()))
+            self.write_pending().or_else(|_| self.turn(snapshot))
         };
         self.pending.clear();
+        // A start with 20,000 files fills it with megabytes, once.
+        self.pending.shrink_to(PENDING_BYTES_KEPT);
         self.poisoned = result.is_err();
         result
     }
@@ -258,10 +198,12 @@ impl Slots {
     }
 
     /// Writes a snapshot into the other slot and goes on there.
-    fn turn(&mut self, snapshot: &[Vec<u8>]) -> io::Result<()> {
+    fn turn(&mut self, snapshot: impl FnOnce(&mut Snapshot)) -> io::Result<()> {
         let slot = if Safeguard::StateInTurn.holds() { 1 - self.current } else { 0 };
         let sequence = self.sequence + 1;
-        let image = image(sequence, snapshot);
+        let mut draft = Snapshot::new(sequence);
+        snapshot(&mut draft);
+        let image = draft.finish();
         let path = slot_path(&self.folder, slot);
         let wanted = (image.len() as u64 * 4).next_power_of_two().max(self.bytes_min);
         let (file, capacity) = match self.files.open(&path, OpenMode::Write) {
@@ -269,6 +211,10 @@ impl Slots {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.make(&path, &image, wanted)?,
             Err(error) => return Err(error),
         };
+        if !self.named {
+            self.files.sync_folder(&self.folder)?;
+            self.named = true;
+        }
         self.file = Some(file);
         self.capacity = capacity;
         self.end = image.len() as u64;
@@ -280,9 +226,7 @@ impl Slots {
     fn reuse(&self, file: Box<dyn File>, image: &[u8], wanted: u64) -> io::Result<(Box<dyn File>, u64)> {
         let mut capacity = file.metadata()?.size;
         if capacity < image.len() as u64 * 2 {
-            // Zeros are written, not skipped: only then are the blocks ours when the disk is full later.
-            let zeros = vec![0; usize::try_from(wanted - capacity).map_err(|_| io::ErrorKind::FileTooLarge)?];
-            match file.write_all_at(&zeros, capacity) {
+            match write_zeros(&*file, capacity, wanted) {
                 Ok(()) => capacity = wanted,
                 Err(error) if capacity < image.len() as u64 => return Err(error),
                 Err(_) => {}
@@ -294,9 +238,7 @@ impl Slots {
     }
 
     fn make(&self, path: &Path, image: &[u8], wanted: u64) -> io::Result<(Box<dyn File>, u64)> {
-        let mut bytes = image.to_vec();
-        bytes.resize(wanted as usize, 0);
-        write_whole(&*self.files, path, &bytes)?;
+        write_whole_and_zeros(&*self.files, path, image, wanted)?;
         Ok((self.files.open(path, OpenMode::Write)?, wanted))
     }
 }

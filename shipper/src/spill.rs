@@ -80,6 +80,9 @@ pub(crate) struct Spill {
     blocks: Vec<Block>,
     /// Whether the file had ended where this ends.
     ended: bool,
+    /// Up to where it is read. One that was not finished ends anywhere: what follows its last line end would be taken
+    /// for a line, and the begin of an event for more of the one before.
+    whole_to: u64,
     /// Where the next block goes.
     at: u64,
     /// The block that was read last.
@@ -104,8 +107,16 @@ impl Spill {
         header.extend(crc32fast::hash(&header).to_le_bytes());
         file.write_all_at(&header, 0)?;
         let at = header.len() as u64;
-        let mut spill =
-            Spill { file, stream, modified_ns, blocks: Vec::new(), ended: false, at, unpacked: Mutex::new(None) };
+        let mut spill = Spill {
+            file,
+            stream,
+            modified_ns,
+            blocks: Vec::new(),
+            ended: false,
+            whole_to: 0,
+            at,
+            unpacked: Mutex::new(None),
+        };
         spill.take_block(log, 0, Head::BYTES_MAX)?;
         Ok(spill)
     }
@@ -201,9 +212,18 @@ impl Spill {
         let stream = StreamId(u64_at(&header, 16));
         let modified_ns = u64_at(&header, 24) as i64;
         let at = HEADER as u64;
-        let mut spill =
-            Spill { file, stream, modified_ns, blocks: Vec::new(), ended: false, at, unpacked: Mutex::new(None) };
+        let mut spill = Spill {
+            file,
+            stream,
+            modified_ns,
+            blocks: Vec::new(),
+            ended: false,
+            whole_to: 0,
+            at,
+            unpacked: Mutex::new(None),
+        };
         spill.find_blocks(size).map_err(failed)?;
+        spill.whole_to = spill.last_line_end().map_err(failed)?;
         Ok(spill)
     }
 
@@ -233,6 +253,23 @@ impl Spill {
         Ok(())
     }
 
+    fn last_line_end(&self) -> io::Result<u64> {
+        match self.blocks.last() {
+            Some(block) if !self.ended => {
+                let bytes = self.unpack(block)?;
+                // A line longer than a block is cut as it is.
+                let end = bytes.iter().rposition(|b| *b == b'\n').map_or(bytes.len(), |at| at + 1);
+                Ok(block.at + end as u64)
+            }
+            _ => Ok(self.end()),
+        }
+    }
+
+    /// Up to where it can be read, as it was opened or since it ended.
+    pub(crate) fn whole_to(&self) -> u64 {
+        if self.ended { self.end() } else { self.whole_to }
+    }
+
     /// The stream whose file it was.
     pub(crate) fn stream(&self) -> StreamId {
         self.stream
@@ -242,6 +279,19 @@ impl Spill {
     pub(crate) fn end(&self) -> u64 {
         // The head alone says nothing of what is owed.
         self.blocks.last().map_or(0, Block::end)
+    }
+
+    /// The mark from which on it has everything: what lies before was settled long ago, but for the head.
+    pub(crate) fn begins(&self) -> Offset {
+        let mut begin = self.end();
+        for block in self.blocks.iter().rev() {
+            if block.end() != begin {
+                break;
+            }
+            begin = block.at;
+        }
+        // The bytes before the mark, by which it is known again, were taken too.
+        Offset(if begin == 0 { 0 } else { begin + Anchor::BYTES })
     }
 
     /// Whether the file had ended there.
@@ -263,7 +313,7 @@ impl Spill {
 
 impl File for Spill {
     fn metadata(&self) -> io::Result<Metadata> {
-        let (id, size) = (identity(self.stream), self.end());
+        let (id, size) = (identity(self.stream), self.whole_to());
         Ok(Metadata { id, kind: Kind::File, size, modified_ns: self.modified_ns, born_ns: None, links: 0 })
     }
 
@@ -364,8 +414,15 @@ mod tests {
                     assert_eq!(read(spill, from), text[from as usize..], "{len} {mark}");
                     assert_eq!(read(spill, 0)[..len.min(1024)], text[..len.min(1024)]);
                     let facts = spill.metadata().unwrap();
-                    assert_eq!((facts.id, facts.size, facts.links), (identity(ID), len as u64, 0));
+                    assert_eq!((facts.id, facts.links), (identity(ID), 0));
                 }
+                let lines = text.iter().rposition(|b| *b == b'\n').map_or(len, |at| at + 1) as u64;
+                assert_eq!(again.metadata().unwrap().size, lines, "what follows the last line end is not whole");
+                let mut ended = again;
+                ended.end_here().unwrap();
+                assert_eq!(ended.metadata().unwrap().size, len as u64);
+                ended.sync().unwrap();
+                assert_eq!(Spill::open(&*files, Path::new("/spill")).unwrap().metadata().unwrap().size, len as u64);
                 assert!(len < BLOCK || written.bytes() < len as u64 / 2, "{} of {len}", written.bytes());
             }
         }
@@ -379,6 +436,21 @@ mod tests {
         assert_eq!(spill.read_at(&mut [0; 10], 50_000 - 257).unwrap(), 0);
         assert_eq!(spill.read_at(&mut [0; 10], 50_000 - 256).unwrap(), 10);
         assert_eq!(spill.read_at(&mut [0; 10], 100_000).unwrap(), 0);
+    }
+
+    #[test]
+    fn it_begins_where_nothing_is_missing_behind() {
+        // The head and what follows it are one piece; what was settled while it grew is not in it.
+        for (len, mark, begins) in [(900, 300, 0), (100_000, 1200, 0), (100_000, 1280, 0), (100_000, 50_000, 50_000)] {
+            let (disk, _) = disk(len);
+            assert_eq!(spill(&disk, mark, u64::MAX).begins(), Offset(begins), "{len} {mark}");
+        }
+        let (disk, text) = disk(100_000);
+        let mut copy = spill(&disk, 50_000, u64::MAX);
+        disk.append(Path::new("/log"), &text);
+        let log = disk.process().open(Path::new("/log"), OpenMode::Read).unwrap();
+        copy.take(&*log, Offset(150_000), u64::MAX).unwrap();
+        assert_eq!((copy.begins(), copy.end()), (Offset(150_000), 200_000));
     }
 
     #[test]

@@ -248,6 +248,12 @@ impl Stream {
             + self.in_flight.as_ref().map_or(0, |f| f.bytes)
     }
 
+    /// What comes next is lost: the indexer hears of that before more is read.
+    pub(crate) fn waits_for_loss(&self) -> bool {
+        let mark = self.kept.mark;
+        self.kept.losses.iter().any(|loss| loss.from <= mark && loss.to.is_some_and(|to| to > mark))
+    }
+
     /// Where closing of events stops for now.
     pub(crate) fn stop(&self) -> Offset {
         self.doubt.as_ref().map_or(Offset(u64::MAX), Doubt::stop)

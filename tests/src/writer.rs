@@ -365,7 +365,9 @@ impl Writer {
     fn compress(&mut self, which: usize, index: usize) {
         let Some(&generation) = self.appenders[which].stack.get(index) else { return };
         let to = with_gz(&self.generations[generation].path);
-        let mut bytes = gz(&self.generations[generation].content);
+        // A copy lacks what was written between copying and truncation.
+        let content = &self.generations[generation].content;
+        let mut bytes = gz(&content[..self.generations[generation].copied_to.unwrap_or(content.len())]);
         let rest = bytes.split_off(self.rng.below(bytes.len() as u64) as usize);
         self.disk.append(&to, &bytes);
         self.appenders[which].job = Some(Job::Compress { generation, to, rest });

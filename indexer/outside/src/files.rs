@@ -138,12 +138,38 @@ pub trait Files: Send + Sync + Debug {
 /// # Errors
 /// What the file system said; the old content still stands unless the last step failed.
 pub fn write_whole(files: &dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole_and_zeros(files, path, bytes, bytes.len() as u64)
+}
+
+/// The same, with zeros behind the bytes up to `size`.
+///
+/// # Errors
+/// As of [`write_whole`].
+pub fn write_whole_and_zeros(files: &dyn Files, path: &Path, bytes: &[u8], size: u64) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let _gone = files.remove_file(&temporary);
     let file = files.open(&temporary, OpenMode::CreateNew)?;
     file.write_all_at(bytes, 0)?;
+    write_zeros(&*file, bytes.len() as u64, size)?;
     file.sync()?;
     drop(file);
     files.rename(&temporary, path)?;
     files.sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Writes zeros from `from` to `to`, as far as that is behind it: only then are the blocks ours when the disk is full
+/// later.
+///
+/// # Errors
+/// What the file system said; some of them may stand there.
+pub fn write_zeros(file: &dyn File, from: u64, to: u64) -> io::Result<()> {
+    const PIECE: u64 = 256 << 10;
+    let zeros = vec![0; to.saturating_sub(from).min(PIECE) as usize];
+    let mut at = from;
+    while at < to {
+        let piece = &zeros[..(to - at).min(PIECE) as usize];
+        file.write_all_at(piece, at)?;
+        at += piece.len() as u64;
+    }
+    Ok(())
 }

@@ -9,5 +9,7 @@ mod safeguard;
 pub mod sim;
 
 pub use clock::{Clock, Rng};
-pub use files::{File, FileId, Files, Kind, Lock, Metadata, OpenMode, Space, write_whole};
+pub use files::{
+    File, FileId, Files, Kind, Lock, Metadata, OpenMode, Space, write_whole, write_whole_and_zeros, write_zeros,
+};
 pub use safeguard::Safeguard;

@@ -456,7 +456,7 @@ pub struct RangeProof {
 pub enum Refusal {
     /// A newer start of this agent exists; stop.
     Fenced,
-    /// The stream is not known here: open it first.
+    /// The stream is not known here: open it first; or, to an `open`, its agent is not: say hello first.
     NotOpen,
     /// The first range begins behind the mark: bytes between are missing.
     Gap(MarkState),

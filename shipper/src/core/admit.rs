@@ -33,8 +33,8 @@ pub(super) enum After {
     Nothing,
     /// It holds this stream up to the anchor.
     Anchor(StreamId, Anchor),
-    /// It may hold what this stream shipped; no anchor tells.
-    Perhaps(StreamId),
+    /// Up to here it may hold what a stream shipped; no anchor tells.
+    Perhaps(Offset),
 }
 
 impl ShipperCore {
@@ -122,8 +122,8 @@ impl ShipperCore {
         };
         let known = match after {
             After::Anchor(id, anchor) => self.streams.get(&id).map(|stream| (stream, anchor)),
-            After::Perhaps(id) => {
-                begin.repeated_until = self.streams.get(&id).map_or(Offset(0), |stream| stream.kept.mark);
+            After::Perhaps(mark) => {
+                begin.repeated_until = mark;
                 None
             }
             After::Nothing => None,
@@ -276,6 +276,7 @@ impl ShipperCore {
         let mut stream = Stream::new(kept, self.now);
         stream.size = facts.size;
         stream.behind_since = Some(self.now);
+        stream.looked_at = Some(self.now);
         stream.repeatable = has_first_line(first);
         stream.naming = Naming::Unknown;
         if self.config.until_idle && self.scans.done_once {

@@ -173,6 +173,7 @@ impl ShipperCore {
         if state.mark != stream.kept.mark || state.context != stream.kept.context || replayed {
             self.go_to(id, state);
         }
+        self.declare_what_the_copy_lacks(id);
         self.condemn_again(id, state.mark);
         self.got_through(id);
         if let Some(stream) = self.streams.get_mut(&id).filter(|s| s.kept.phase == Phase::Gone) {
@@ -299,6 +300,10 @@ impl ShipperCore {
             }
             Refusal::NotOpen => match part {
                 Some(Part::Gone(id)) => self.forget_file(id),
+                Some(Part::Open(id)) => {
+                    self.reopen(Some(id));
+                    self.link.epoch = None;
+                }
                 _ => {
                     self.drop_in_flight(id);
                     self.reopen(id);
@@ -308,6 +313,7 @@ impl ShipperCore {
                 if let Some(id) = id {
                     self.drop_in_flight(Some(id));
                     self.go_to(id, &state);
+                    self.declare_what_the_copy_lacks(id);
                 }
             }
             Refusal::TooLarge { max } => {

@@ -135,10 +135,15 @@ impl ShipperCore {
         let id = kept.id;
         let text = format!("`{}` was known to the indexer: it goes on at byte {}", path.display(), kept.mark.0);
         self.notice(super::Importance::Info, text);
+        let copy_ends = kept.copy_ends;
         let mut stream = Stream::new(kept, self.now);
         stream.kept.file = facts.id;
         self.streams.insert(id, Box::new(stream));
         self.adopt(id, path, facts, first, packed);
+        if let Some(stream) = self.streams.get_mut(&id).filter(|_| copy_ends.is_some()) {
+            stream.kept.copy_ends = copy_ends;
+            self.journal_stream(id);
+        }
     }
 
     /// A stream that is offered and not one of ours with a file of its own.

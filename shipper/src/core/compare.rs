@@ -252,8 +252,9 @@ impl ShipperCore {
         });
         closer.into_iter().for_each(|stream| self.look_closer(stream));
         if judged.as_ref().is_ok_and(|(_, _, first)| first.is_empty()) {
-            // Truncated since it was listed: nothing to tell it by.
+            // Truncated since it was listed: nothing to tell it by. What it held may stand in a copy by now.
             self.unplaced.remove(&id);
+            self.scans.want(path.parent().unwrap_or(Path::new(".")));
             return;
         }
         match judged {
@@ -296,7 +297,7 @@ impl ShipperCore {
             Placing::New(_) | Placing::Repeats(_) => {
                 let after = match placing {
                     Placing::New(Some((stream, anchor))) => After::Anchor(stream, anchor),
-                    Placing::Repeats(stream) => After::Perhaps(stream),
+                    Placing::Repeats(mark) => After::Perhaps(mark),
                     _ => After::Nothing,
                 };
                 let Some(file) = self.unplaced.remove(&id) else { return };

@@ -8,10 +8,11 @@
 
 use super::spilling::{Spilled, is_spill};
 use super::{Importance, ShipperCore};
-use crate::kept::{Loss, Packed, Phase};
+use crate::identity::read_first;
+use crate::kept::{Kept, Loss, Packed, Phase};
 use crate::packed::open_log;
 use crate::stream::{Naming, Stream};
-use outside::{Metadata, Safeguard, Space};
+use outside::{File, Metadata, Safeguard, Space};
 use parsers::Offset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -54,7 +55,18 @@ fn pin_of(state: &Path, id: StreamId) -> PathBuf {
 
 /// Nothing of it may be lost yet.
 pub(super) fn is_owed(stream: &Stream) -> bool {
-    stream.kept.phase == Phase::Following && stream.behind() > 0 && stream.kept.losses.is_empty()
+    let end = Offset(stream.size);
+    let lost = stream.kept.losses.iter().any(|loss| loss.to.is_none_or(|to| to >= end));
+    stream.kept.phase == Phase::Following && stream.behind() > 0 && !lost
+}
+
+/// Whether an open file is the stream's. Its inode alone does not say so: it is given away again as soon as its file is
+/// removed.
+fn is_file_of(file: &dyn File, kept: &Kept) -> bool {
+    let Ok(facts) = file.metadata() else { return false };
+    let born_differs = matches!((kept.born_ns, facts.born_ns), (Some(a), Some(b)) if a != b);
+    let first = || read_first(file, kept.head.len as usize);
+    facts.id == kept.file && !born_differs && first().is_ok_and(|first| kept.head.fits(&first))
 }
 
 /// No name but its pins is left of a file that is held, and its generation has not ended.
@@ -136,7 +148,7 @@ impl ShipperCore {
             // What cannot be opened now is told when it is read.
             let Ok(file) = open_log(&*self.outside.files, &path, packed) else { continue };
             let Some(stream) = self.streams.get_mut(&id) else { continue };
-            if file.metadata().is_ok_and(|facts| facts.id == stream.kept.file) {
+            if is_file_of(&*file, &stream.kept) {
                 stream.held = Some(file);
             }
         }
@@ -298,9 +310,12 @@ impl ShipperCore {
         // After a restart nobody has looked at it yet, and no listing shows it: the open file knows how long it is.
         let size = stream.held_metadata().and_then(Result::ok).map_or(0, |facts| facts.size);
         let (from, to) = (stream.kept.mark, Offset(size.max(stream.size).max(stream.read_to().0)));
+        let is_declared = stream.kept.losses.iter().any(|loss| loss.to.is_none_or(|end| end >= to));
+        // A copy that was not finished ends before its file did.
+        let (unknown, known) = (stream.kept.end_unknown, from < to);
         if Safeguard::LossJournaled.holds() {
-            if stream.kept.losses.is_empty() && from < to {
-                self.declare(id, Loss { from, to: Some(to), reason: reason.to_owned() });
+            if !is_declared && (known || unknown) {
+                self.declare(id, Loss { from, to: (!unknown).then_some(to), reason: reason.to_owned() });
             }
             if !self.sync_state() {
                 return false;

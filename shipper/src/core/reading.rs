@@ -106,6 +106,7 @@ impl ShipperCore {
             && room
             && self.may_read_at(stream) <= self.now
             && !stream.is_stopped()
+            && !stream.waits_for_loss()
             && (stream.unread() > 0 || stream.suspect || stream.size < stream.read_to().0)
     }
 

@@ -27,6 +27,8 @@ const RETRY: Duration = Duration::from_secs(60);
 pub(super) struct Spilled {
     /// Being written; `None` once the stream reads from it.
     writing: Option<Spill>,
+    /// The mark from which on a copy that is all there is has everything.
+    begins: Offset,
     /// Bytes on disk.
     pub(super) bytes: u64,
     /// When something was last added.
@@ -66,10 +68,11 @@ impl ShipperCore {
         };
         let id = spill.stream();
         let owed = self.streams.get(&id).is_some_and(|s| s.kept.phase == Phase::Following && s.held.is_none());
-        if !owed || path != path_of(&self.state_folder, id) || spill.end() <= self.streams[&id].kept.mark.0 {
+        if !owed || path != path_of(&self.state_folder, id) || spill.whole_to() <= self.streams[&id].kept.mark.0 {
             return self.outside.files.remove_file(&path);
         }
-        self.holding.spilled.insert(id, Spilled { writing: None, bytes: spill.bytes(), grew_at: self.now });
+        let (begins, bytes) = (spill.begins(), spill.bytes());
+        self.holding.spilled.insert(id, Spilled { writing: None, begins, bytes, grew_at: self.now });
         if let Some(stream) = self.streams.get_mut(&id) {
             // What came after the last look at it went with the process that had it open.
             stream.kept.end_unknown = !spill.has_ended();
@@ -91,7 +94,8 @@ impl ShipperCore {
         stream.let_go();
         stream.kept.file = spill::identity(id);
         stream.naming = Naming::Nameless;
-        stream.size = spill.end();
+        stream.size = spill.whole_to();
+        stream.target = Some(stream.size);
         stream.held = Some(Box::new(spill));
         self.active.insert(id);
         self.journal_stream(id);
@@ -200,7 +204,8 @@ impl ShipperCore {
         }
         match made {
             Some(spill) => {
-                self.holding.spilled.insert(id, Spilled { writing: Some(spill), bytes, grew_at: self.now });
+                let begins = spill.begins();
+                self.holding.spilled.insert(id, Spilled { writing: Some(spill), begins, bytes, grew_at: self.now });
             }
             None => {
                 if let Some(spilled) = self.holding.spilled.get_mut(&id) {
@@ -228,8 +233,11 @@ impl ShipperCore {
         let size = stream.held_metadata()?.ok()?.size;
         let ended = self.holding.spilled.get(&id)?.writing.as_ref()?.has_ended();
         if ended && stream.busy.is_none() {
-            let spill = self.holding.spilled.get_mut(&id)?.writing.take()?;
+            let copy = self.holding.spilled.get_mut(&id)?;
+            let spill = copy.writing.take()?;
+            copy.begins = spill.begins();
             self.read_from(id, spill);
+            self.declare_what_the_copy_lacks(id);
         }
         Some(size)
     }
@@ -251,6 +259,19 @@ impl ShipperCore {
                 self.holding.spilled.insert(id, copy);
             }
         }
+    }
+
+    /// A store that went back behind what a copy holds does not get what lay between any more; it gets the rest.
+    pub(super) fn declare_what_the_copy_lacks(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id).filter(|s| s.kept.file == spill::identity(id)) else { return };
+        let Some(begins) = self.holding.spilled.get(&id).map(|copy| copy.begins) else { return };
+        let from = stream.kept.mark;
+        if stream.kept.phase != Phase::Following || from >= begins {
+            return;
+        }
+        stream.kept.losses.retain(|loss| loss.to != Some(begins));
+        let reason = "the store went back behind what the copy of a removed file holds".to_owned();
+        self.declare(id, Loss { from, to: Some(begins), reason });
     }
 
     /// What the file held behind the end of its copy went with the process that had it open.

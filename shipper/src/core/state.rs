@@ -6,7 +6,7 @@ use crate::dead::{self, DeadLetters};
 use crate::identity::stream_id;
 use crate::kept::{Kept, Phase};
 use crate::records::{Agent, Entry};
-use crate::slots::Slots;
+use crate::slots::{Slots, Snapshot};
 use crate::stream::{Lost, Orphan, Stream};
 use outside::{Files, Metadata, Safeguard};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -62,7 +62,8 @@ impl ShipperCore {
         let (slots, records) =
             Slots::open(std::sync::Arc::clone(&outside.files), state, config.limits.state_bytes_min)?;
         let mut loaded = Loaded::default();
-        records.iter().filter_map(|bytes| Entry::decode(bytes)).for_each(|entry| loaded.take(entry));
+        records.iter().filter_map(Entry::decode).for_each(|entry| loaded.take(entry));
+        drop(records);
         let copied = loaded.agent.as_ref().is_some_and(|agent| is_copy(agent, &config, identity));
         if copied {
             loaded.begin_anew(new_agent(&outside, &config, identity), files);
@@ -158,7 +159,7 @@ impl ShipperCore {
         self.judge_exclusions();
         if self.scans.first_start {
             // The agent's id must be durable before anything is said in its name.
-            self.slots.begin(&snapshot(&self.agent, &self.outside, &self.streams))?;
+            self.slots.begin(snapshot(&self.agent, &self.outside, &self.streams))?;
         } else {
             self.journal.wants_sync = true;
             self.journal.must_sync = true;
@@ -221,7 +222,7 @@ impl ShipperCore {
         if self.journal.failed && self.now < self.journal.next_commit {
             return false;
         }
-        let result = self.slots.sync(|| snapshot(&self.agent, &self.outside, &self.streams));
+        let result = self.slots.sync(snapshot(&self.agent, &self.outside, &self.streams));
         self.journal.next_commit = self.now + self.config.timing.checkpoint_interval;
         match result {
             Ok(()) => {
@@ -275,10 +276,16 @@ fn is_copy(agent: &Agent, config: &ShipperConfig, folder: Metadata) -> bool {
 }
 
 /// Everything worth keeping, as records.
-fn snapshot(agent: &Agent, outside: &ShipperOutside, streams: &BTreeMap<StreamId, Box<Stream>>) -> Vec<Vec<u8>> {
-    let agent = Agent { seen_ns: outside.clock.wall_ns(), ..agent.clone() };
-    let streams = streams.values().map(|s| Entry::Stream(Box::new(s.kept.clone())).encode());
-    std::iter::once(Entry::Agent(agent).encode()).chain(streams).collect()
+fn snapshot(
+    agent: &Agent,
+    outside: &ShipperOutside,
+    streams: &BTreeMap<StreamId, Box<Stream>>,
+) -> impl FnOnce(&mut Snapshot) {
+    move |snapshot| {
+        let agent = Agent { seen_ns: outside.clock.wall_ns(), ..agent.clone() };
+        snapshot.put(&Entry::Agent(agent).encode());
+        streams.values().for_each(|s| snapshot.put(&Entry::Stream(Box::new(s.kept.clone())).encode()));
+    }
 }
 
 /// A first start: 128 random bits.

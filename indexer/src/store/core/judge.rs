@@ -83,7 +83,9 @@ impl Judge<'_> {
         if let Some(refusal) = shape::open(open) {
             return refusal.into();
         }
-        let row = self.row().cloned().unwrap_or_default();
+        // Whose host is not known its streams could not be claimed by the host's next agent (protocol rule 6): a
+        // store that was wiped hears who it is first.
+        let Some(row) = self.row().cloned() else { return Refusal::NotOpen.into() };
         let info = StreamInfo {
             stream: open.stream,
             agent: self.agent,
@@ -164,19 +166,22 @@ impl Judge<'_> {
             Ok(mark) => mark,
             Err(refusal) => return refusal.into(),
         };
-        if let Some(refusal) = shape::payload(&message.payload, self.config.event_bytes_max) {
+        if let Some(refusal) = shape::lengths(&message.payload) {
             return refusal.into();
         }
         let mut placing = Placing::new(self, mark);
         let (mut fresh, mut known) = (EventsPayload::default(), 0);
         let mut bytes = Vec::new();
         for (body, raw) in message.payload.iter() {
-            let (from, to) = (body.offset, Offset(body.offset.0 + u64::from(body.size)));
-            if mark.is_dead(from, to) {
+            let (from, to) = (body.offset, Offset(body.offset.0.saturating_add(u64::from(body.size))));
+            if from < to && mark.is_events(from, to) {
+                // The answer to it was lost. What is here by now is not judged again: limits may have changed.
+                known += 1;
+            } else if let Some(reason) = shape::event_fault(body, self.config.event_bytes_max) {
+                return Refusal::Rejected { offset: from, reason: reason.to_owned() }.into();
+            } else if mark.is_dead(from, to) {
                 bytes.extend_from_slice(&raw);
                 fresh.events.push(body.clone());
-            } else if mark.is_events(from, to) {
-                known += 1;
             } else {
                 let reason = "it does not lie inside one dead range".to_owned();
                 return Refusal::Rejected { offset: from, reason }.into();
@@ -225,17 +230,7 @@ impl Judge<'_> {
 
     fn may_hold(&self, known: &StreamMark) -> bool {
         let host = self.row().map(|row| row.host_id.as_str()).unwrap_or_default();
-        known.info.agent == self.agent || !host.is_empty() && self.host_of(known) == host
-    }
-
-    /// The host of a stream. An agent that this store did not know yet (it was wiped) opens streams before it says hello,
-    /// and may be gone before it opens them again: then what it said after all counts.
-    fn host_of<'a>(&'a self, mark: &'a StreamMark) -> &'a str {
-        if !mark.info.host_id.is_empty() {
-            return &mark.info.host_id;
-        }
-        let agent = self.marks.agent(&AgentKey { owner: Arc::clone(self.owner), agent: mark.info.agent });
-        agent.map(|row| row.host_id.as_str()).unwrap_or_default()
+        known.info.agent == self.agent || !host.is_empty() && known.info.host_id == host
     }
 
     fn open_record(&self, info: StreamInfo, open: &Open) -> Record {

@@ -26,8 +26,9 @@ pub(super) enum Placing {
     Claims(Box<Kept>),
     /// A generation of its own; from an anchor of this stream on, if one fits.
     New(Option<(StreamId, Anchor)>),
-    /// The same, and what it holds may be what this stream has shipped: it is shorter, and begins alike.
-    Repeats(StreamId),
+    /// The same, and what it holds before this place may be what another stream has shipped: it is shorter, and begins
+    /// alike.
+    Repeats(Offset),
     /// Not known yet.
     Wait { is_twin: bool },
     /// These anchors must be surveyed first.
@@ -66,6 +67,18 @@ impl ShipperCore {
             let start = s.kept.start;
             Safeguard::ContentMatched.holds() && s.has_file() && start.len >= EVIDENCE_BYTES && start.fits(first)
         })
+    }
+
+    /// Whether a stream's own file begins with these bytes, fewer than are known of it. Where that cannot be told, it may.
+    fn begins_with(&self, stream: &Stream, first: &[u8]) -> bool {
+        let begin = |file: &dyn File| Ok(read_first(file, first.len())? == first);
+        match stream.held_file() {
+            Some(file) => begin(file),
+            None => {
+                open_log(&*self.outside.files, &stream.kept.path, stream.kept.packed).and_then(|file| begin(&*file))
+            }
+        }
+        .unwrap_or(true)
     }
 
     /// Whether another file of its name that has no stream yet begins as this one does.
@@ -119,10 +132,18 @@ impl ShipperCore {
                 Likeness::Differs => continue,
                 Likeness::TooShort => {
                     // What begins like a stream that has its file may be a copy that is being made of it.
-                    let begins_alike = stream.kept.start.len > 0 && stream.kept.start.fits(first);
-                    if !settled && (lost_its_file || begins_alike) {
+                    let start = stream.kept.start;
+                    let alike = start.len > 0 && start.fits(first);
+                    let untold = first.len() < start.len as usize;
+                    if !lost_its_file && (alike || untold) && !self.is_intact(candidate)? {
+                        closer.push(candidate);
                         wait = wait.or(Some(false));
-                    } else if lost_its_file && begins_alike {
+                        continue;
+                    }
+                    let alike = alike || !settled && untold && !lost_its_file && self.begins_with(stream, first);
+                    if !settled && (lost_its_file || alike) {
+                        wait = wait.or(Some(false));
+                    } else if lost_its_file && alike {
                         // Shorter than the head that is known, which may reach into what a copy has missed. What was
                         // shipped is known better.
                         let at_mark =
@@ -133,10 +154,10 @@ impl ShipperCore {
                             let known = unknown.is_empty();
                             return Ok(if known { Placing::Is(candidate) } else { Placing::Survey(unknown) });
                         }
-                        repeats = repeats.or(Some(candidate));
-                    } else if begins_alike && !self.is_intact(candidate)? {
-                        closer.push(candidate);
-                        wait = wait.or(Some(false));
+                        repeats = repeats.or(Some(stream.kept.mark));
+                    } else if stream.orphan.is_some() && untold {
+                        // Too short to be told by a hash of more bytes: it may be a copy of what was read already.
+                        repeats = repeats.or(Some(stream.read_to().min(Offset(facts.size))));
                     }
                     continue;
                 }
@@ -175,7 +196,7 @@ impl ShipperCore {
                 continue;
             }
             if !long_enough {
-                repeats = repeats.or(Some(candidate));
+                repeats = repeats.or(Some(kept.mark));
             }
             for anchor in kept.anchors.list().iter().rev().filter(|a| a.at.0 > 0 && a.at.0 <= facts.size) {
                 if base.is_some() {
@@ -187,11 +208,32 @@ impl ShipperCore {
             }
         }
         for offer in file.offers().iter().filter(|o| self.is_free(o.id)) {
-            if wait.is_some() || likeness(offer, first) != Likeness::Alike {
-                continue;
+            match likeness(offer, first) {
+                _ if wait.is_some() => continue,
+                Likeness::Alike => {}
+                Likeness::Differs => continue,
+                Likeness::TooShort => {
+                    // Shorter than the head that the indexer knows: it may be a copy that was made before that was read.
+                    match settled {
+                        true => repeats = repeats.or(Some(offer.mark.min(Offset(facts.size)))),
+                        false => wait = Some(false),
+                    }
+                    continue;
+                }
             }
             if facts.size < offer.mark.0 {
                 wait = (!settled).then_some(false);
+                let place = offer.anchors.list().iter().rev().find(|a| a.at.0 > 0 && a.at.0 <= facts.size).copied();
+                let place = place.filter(|_| wait.is_none());
+                if let Some(anchor) = place
+                    && self.anchor_of(id, log, anchor, &mut unknown)?
+                    && unknown.is_empty()
+                {
+                    // A copy that was made before the last bytes came: all that it holds is there.
+                    let copy = Kept { copy_ends: Some(facts.size), ..offer.clone() };
+                    return Ok(Placing::Claims(Box::new(copy)));
+                }
+                repeats = repeats.or(wait.is_none().then_some(offer.mark));
                 continue;
             }
             let at_mark = offer.anchors.list().iter().rev().find(|a| a.at <= offer.mark).copied();
@@ -208,7 +250,7 @@ impl ShipperCore {
         }
         Ok(match (wait, base, repeats) {
             (Some(is_twin), ..) => Placing::Wait { is_twin },
-            (None, None, Some(stream)) => Placing::Repeats(stream),
+            (None, None, Some(mark)) => Placing::Repeats(mark),
             (None, base, _) => Placing::New(base),
         })
     }

@@ -17,7 +17,7 @@ impl Judge<'_> {
     /// Streams of a host, whoever opened them.
     pub(super) fn of_host<'a>(&'a self, host_id: &'a str) -> impl Iterator<Item = &'a Arc<StreamMark>> {
         let own = self.marks.streams().iter().filter(|(key, _)| key.owner == *self.owner).map(|(_, mark)| mark);
-        own.filter(move |mark| !host_id.is_empty() && self.host_of(mark) == host_id)
+        own.filter(move |mark| !host_id.is_empty() && mark.info.host_id == host_id)
     }
 
     /// Answers a claim.

@@ -85,16 +85,21 @@ fn events_of(range: &Range, event_bytes_max: u64) -> Option<Refusal> {
 }
 
 /// Why events cannot be taken.
-pub(super) fn payload(payload: &EventsPayload, event_bytes_max: u64) -> Option<Refusal> {
+fn payload(payload: &EventsPayload, event_bytes_max: u64) -> Option<Refusal> {
+    lengths(payload).or_else(|| {
+        payload.events.iter().find_map(|event| {
+            let reason = event_fault(event, event_bytes_max)?;
+            rejected(event.offset, reason)
+        })
+    })
+}
+
+/// Why events cannot even be told apart.
+pub(super) fn lengths(payload: &EventsPayload) -> Option<Refusal> {
     let lengths: u64 = payload.events.iter().map(|event| u64::from(event.len)).sum();
     let first = payload.events.first().map_or(Offset(0), |event| event.offset);
-    if lengths != payload.bytes.len() as u64 {
-        return rejected(first, "the events' lengths do not add up to the bytes sent");
-    }
-    payload.events.iter().find_map(|event| {
-        let reason = event_fault(event, event_bytes_max)?;
-        rejected(event.offset, reason)
-    })
+    let add_up = lengths == payload.bytes.len() as u64;
+    if add_up { None } else { rejected(first, "the events' lengths do not add up to the bytes sent") }
 }
 
 /// Why an event can never be taken.

@@ -44,6 +44,24 @@ fn dead_ranges_come_back_as_events() {
 }
 
 #[test]
+fn a_replay_that_was_taken_is_not_judged_again_by_a_smaller_limit() {
+    let mut rig = ready();
+    rig.send(ranges(vec![range(STREAM, 0, Some(40), Fate::Dead("rejected".into()))]));
+    let replay = |from, ends: &[u64]| {
+        Message::Replay(Replay { stream: STREAM, payload: payload(STREAM, from, ends, Some(NOW)) })
+    };
+    assert_eq!(rig.send(replay(0, &[20])), Verdict::Replay { events: 1 });
+    rig.config.event_bytes_max = 10;
+    rig.kill();
+    rig.open().unwrap();
+    rig.hello();
+    assert!(matches!(refusal(rig.send(replay(20, &[40]))), Refusal::Rejected { offset: Offset(20), .. }));
+    // Its answer was lost: refused now, the letter would stay though the event is here.
+    assert_eq!(rig.send(replay(0, &[20])), Verdict::Replay { events: 1 });
+    assert_eq!(rig.offsets(), [0]);
+}
+
+#[test]
 fn the_ledger_adds_up_over_memory_segments_and_retention() {
     let mut rig = ready();
     rig.send(events_at(0, &[10], Some(NOW - DAY)));

@@ -32,7 +32,7 @@ fn epochs_go_on_after_restarts_and_wipes() {
     rig.hello();
     assert_eq!((rig.epoch.incarnation, rig.epoch.number), (first.incarnation, first.number + 1));
 
-    // A wiped store does not know this agent; its epoch, of an older incarnation, is good until it says hello.
+    // A wiped store does not know this agent; its epoch is of an older incarnation.
     let held = rig.epoch;
     rig.clock.advance(std::time::Duration::from_secs(1));
     let (clock, epoch) = (rig.clock.clone(), rig.epoch);
@@ -42,10 +42,11 @@ fn epochs_go_on_after_restarts_and_wipes() {
     wiped.disk = outside::sim::SimDisk::new(1 << 30, wiped.clock.clone(), wiped.rng.clone());
     wiped.open().unwrap();
     wiped.epoch = epoch;
-    assert!(matches!(wiped.send(open(STREAM)), Verdict::Open(_)));
-    assert_eq!(mark_of(&wiped.send(events(0, &[10]))), 10);
+    assert_eq!(refusal(wiped.send(open(STREAM))), Refusal::NotOpen);
     wiped.hello();
     assert!(wiped.epoch > held, "{:?} after {held:?}", wiped.epoch);
+    assert!(matches!(wiped.send(open(STREAM)), Verdict::Open(_)));
+    assert_eq!(mark_of(&wiped.send(events(0, &[10]))), 10);
 
     // An agent that knows a newer incarnation than the store (an older copy of it) gets a still newer epoch.
     wiped.epoch = Epoch { incarnation: u64::MAX, number: 3 };
@@ -77,6 +78,7 @@ fn owners_do_not_share_streams() {
     let tokens = Tokens::new(std::sync::Arc::clone(&rig.files) as _, std::path::Path::new(ROOT));
     let token = tokens.create("acme", "prod", &rig.clock, &rig.rng).unwrap();
     rig.source = tokens.source(Some(&token), false).unwrap();
+    rig.hello();
     assert_eq!(refusal(rig.send(events(10, &[20]))), Refusal::NotOpen);
     assert_eq!(state(&mut rig).mark, Offset(0));
     assert_eq!(mark_of(&rig.send(events(0, &[7]))), 7);
@@ -88,6 +90,7 @@ fn owners_do_not_share_streams() {
         .collect();
     assert_eq!(owners, [("acme".to_owned(), 1), ("local".to_owned(), 1)]);
     rig.source = Source::local();
+    rig.hello();
     assert_eq!(state(&mut rig).mark, Offset(10));
 }
 
@@ -193,13 +196,15 @@ fn claims_name_the_streams_of_the_host_alone() {
 }
 
 #[test]
-fn a_stream_opened_before_the_hello_of_its_agent_is_claimed_all_the_same() {
-    // A wiped store: the agent's epoch is of an older incarnation, and its hello comes after its streams.
+fn a_store_that_does_not_know_an_agent_hears_who_it_is_before_its_streams() {
+    // A wiped store: the agent's epoch is of an older incarnation. Without its host its streams could not be claimed.
     let mut rig = Rig::new(small());
     rig.epoch = Epoch { incarnation: 1, number: 1 };
+    assert_eq!(refusal(rig.send(open(STREAM))), Refusal::NotOpen);
+    assert_eq!(refusal(rig.send(events(0, &[10]))), Refusal::NotOpen);
+    rig.hello();
     assert!(matches!(rig.send(open(STREAM)), Verdict::Open(_)));
     assert_eq!(mark_of(&rig.send(events(0, &[10]))), 10);
-    rig.hello();
 
     rig.agent = AgentId([2; 16]);
     rig.hello();
