@@ -11,7 +11,7 @@ use parsers::{Context, Offset};
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
-use wire::MarkState;
+use wire::{Anchor, MarkState};
 
 /// Whether the indexer's mark is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub(crate) struct Stream {
     pub(crate) tail: Option<Box<Tail>>,
     /// The file of a tail that went back to the mark: its name may be gone, and this handle all that is left.
     pub(crate) held: Option<Box<dyn File>>,
+    /// Up to where this process read the file once, though it went back.
+    pub(crate) furthest: Option<Anchor>,
     pub(crate) opened: Opened,
     /// The indexer should hear of the head again: it grew.
     pub(crate) head_grew: bool,
@@ -120,6 +122,7 @@ impl Stream {
         Stream {
             tail: None,
             held: None,
+            furthest: None,
             opened: Opened::No,
             head_grew: false,
             building: None,
@@ -272,6 +275,7 @@ impl Stream {
         self.shown = None;
         self.last_event = self.kept.last_event;
         if let Some(tail) = self.tail.take() {
+            self.furthest = (!cut_off).then(|| tail.furthest());
             self.held = (!cut_off).then(|| tail.into_file());
         }
         !cut_off

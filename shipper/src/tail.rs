@@ -77,15 +77,27 @@ impl Tail {
     ///
     /// # Errors
     /// What the file system said; never a reason to take the file for gone.
-    pub(crate) fn open(files: &dyn Files, path: &Path, kept: &Kept, context: Context) -> io::Result<Opened> {
-        Tail::on(open_log(files, path, kept.packed)?, kept, context)
+    pub(crate) fn open(
+        files: &dyn Files,
+        path: &Path,
+        kept: &Kept,
+        furthest: Option<Anchor>,
+        context: Context,
+    ) -> io::Result<Opened> {
+        Tail::on(open_log(files, path, kept.packed)?, kept, furthest, context)
     }
 
-    /// As [`Tail::open`], on a file that is open already.
+    /// As [`Tail::open`], on a file that is open already. It must also hold the bytes before `furthest`, up to which this
+    /// process read it once: a file that was truncated and has grown again may begin as it did.
     ///
     /// # Errors
     /// What the file system said; never a reason to take the file for gone.
-    pub(crate) fn on(file: Box<dyn File>, kept: &Kept, context: Context) -> io::Result<Opened> {
+    pub(crate) fn on(
+        file: Box<dyn File>,
+        kept: &Kept,
+        furthest: Option<Anchor>,
+        context: Context,
+    ) -> io::Result<Opened> {
         let facts = file.metadata()?;
         if facts.id != kept.file {
             return Ok(Opened::OtherFile);
@@ -100,6 +112,11 @@ impl Tail {
         let known = kept.anchors.at(mark);
         let fits = len == buffer.len() && known.is_none_or(|a| a == Anchor::of(mark, &buffer));
         if !fits && (Safeguard::AnchorChecked.holds() || len < buffer.len()) {
+            return Ok(Opened::Rewritten(facts));
+        }
+        if let Some(anchor) = furthest.filter(|anchor| anchor.at > mark && Safeguard::AnchorChecked.holds())
+            && !anchor_fits(&*file, anchor)?
+        {
             return Ok(Opened::Rewritten(facts));
         }
         let named = FileFacts { name: kept.name.clone(), family: None };
@@ -141,6 +158,11 @@ impl Tail {
     /// The anchor at the parser's offset.
     pub(crate) fn anchor(&self) -> Anchor {
         Anchor::of(self.parser.offset(), &self.buffer[..self.lead])
+    }
+
+    /// The anchor at the end of what was read.
+    pub(crate) fn furthest(&self) -> Anchor {
+        Anchor::of(self.read_to(), &self.buffer[self.buffer.len().saturating_sub(LEAD)..])
     }
 
     /// Whether the file still begins as it did.

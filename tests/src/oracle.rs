@@ -54,6 +54,8 @@ pub(crate) struct Oracle {
     acknowledged: BTreeMap<StreamId, u64>,
     /// Where each event that was ever sent as closed begins and ends.
     cut: BTreeMap<StreamId, BTreeMap<u64, u64>>,
+    /// Where events end that were longer when they were sent before.
+    short: BTreeSet<(StreamId, u64)>,
     /// Ranges sent as dead, excluded or lost.
     declared: BTreeMap<StreamId, BTreeSet<(u64, u64)>>,
     /// Ranges sent as dead; each needs a letter until it is searchable.
@@ -180,6 +182,10 @@ impl Oracle {
             let before = *cut.entry(from).or_insert(to);
             if before != to && copy_end == Some(to) {
                 cut.insert(from, to);
+            } else if to < before && self.files.get(&stream).is_some_and(|index| generations[*index].removed) {
+                // A copy of a removed file that was not finished ends within the event: what is missing must be declared.
+                cut.insert(from, to);
+                self.short.insert((stream, to));
             } else if before != to {
                 return Err(format!("stream {stream}: {from}..{before} was sent as an event, now {from}..{to}"));
             }
@@ -318,6 +324,13 @@ impl Oracle {
     ) -> Result<(), String> {
         self.check(snapshot, generations, counts)?;
         let seen = self.gather(snapshot, generations, counts)?;
+        let declared =
+            |stream, to: u64| self.declared.get(&stream).is_some_and(|all| all.iter().any(|(from, _)| *from == to));
+        if let Some((stream, to)) = self.short.iter().find(|(stream, to)| !declared(*stream, *to)) {
+            return Err(format!(
+                "stream {stream}: an event ends at {to} now, earlier than before, and nothing is said lost there"
+            ));
+        }
         let opened: BTreeSet<usize> = self.files.values().copied().collect();
         for (index, generation) in generations.iter().enumerate() {
             let holders = self.files.iter().filter(|(_, of)| **of == index).map(|(id, _)| self.held_by.get(id));

@@ -324,10 +324,7 @@ impl World {
         self.asked.clear();
         self.oracle.wiped();
         self.forget_what_claims_cannot_know();
-        // What is on its way may still be taken by the new store.
-        for envelope in &self.network.requests {
-            let _cut_anew = self.oracle.sent(&envelope.request, &self.writer.generations, &mut Counts::default());
-        }
+        // What is on its way is refused: a store hears who an agent is before its streams.
     }
 
     fn wipe_state(&mut self) {

@@ -94,6 +94,7 @@ impl ShipperCore {
                 return;
             }
         }
+        self.note_compared();
     }
 
     fn welcomed(&mut self, hello: HelloAnswer, incarnation: u64) {
@@ -109,7 +110,17 @@ impl ShipperCore {
         if moved {
             self.reopen_all();
         }
-        if self.agent.incarnation != incarnation {
+        self.link.compared = self.agent.incarnation == incarnation;
+        self.note_compared();
+    }
+
+    /// Every stream was compared with the store as it is now: a start that finds it so need not do it again. One that
+    /// comes before must: finished streams are opened again for this alone.
+    fn note_compared(&mut self) {
+        let Some(incarnation) = self.link.incarnation.filter(|_| !self.link.compared) else { return };
+        let all = self.agent.incarnation == 0 || self.streams.values().all(|s| s.opened == Opened::Yes);
+        if all && self.link.in_flight.is_empty() {
+            self.link.compared = true;
             self.agent.incarnation = incarnation;
             self.journal_agent();
         }
@@ -271,7 +282,8 @@ impl ShipperCore {
     }
 
     fn forget_file(&mut self, id: StreamId) {
-        if let Some(stream) = self.streams.get_mut(&id) {
+        // One that goes on in a file which turned up since is opened again.
+        if let Some(stream) = self.streams.get_mut(&id).filter(|s| s.kept.phase == Phase::Detached) {
             stream.kept.phase = Phase::Gone;
             stream.let_go();
             self.journal_stream(id);

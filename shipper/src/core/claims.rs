@@ -59,10 +59,17 @@ impl ShipperCore {
     pub(super) fn claims_done(&mut self) {
         let unread = self.folders.values().any(|folder| folder.waiting.values().any(Option::is_some));
         let all_placed = self.unplaced.is_empty() && self.scans.done_once && self.scans.is_idle() && !unread;
-        if self.claiming == Claiming::Yes && all_placed {
-            self.claiming = Claiming::No;
-            self.note_claims();
+        if self.claiming != Claiming::Yes || !all_placed {
+            return;
         }
+        if self.claiming_looked_at != Some(self.scans.listings) {
+            // One may have been copied and truncated while it waited: its copy was there before all were placed.
+            self.scans.want_all();
+            self.claiming_looked_at = Some(self.scans.listings + 1);
+            return;
+        }
+        self.claiming = Claiming::No;
+        self.note_claims();
     }
 
     /// A start that died before all was asked must not be taken for one that need not ask.

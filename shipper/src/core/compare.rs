@@ -218,7 +218,7 @@ impl ShipperCore {
         let mut survey = Survey::begin(self.outside.files.open(path, OpenMode::Read)?)?;
         let offers = self.unplaced.get(&id).map(Unplaced::offers).unwrap_or_default();
         let known = self.candidates(path).into_iter().filter_map(|id| self.streams.get(&id)).map(|s| &s.kept);
-        let alike = known.chain(offers).filter(|kept| likeness(kept, survey.first()) == Likeness::Alike);
+        let alike = known.chain(offers).filter(|kept| likeness(kept, survey.first()) != Likeness::Differs);
         let wanted: Vec<Offset> = alike.flat_map(|kept| kept.anchors.list()).map(|a| a.at).collect();
         survey.want(wanted);
         Ok(survey)

@@ -62,7 +62,7 @@ pub(super) fn is_owed(stream: &Stream) -> bool {
 
 /// Whether an open file is the stream's. Its inode alone does not say so: it is given away again as soon as its file is
 /// removed.
-fn is_file_of(file: &dyn File, kept: &Kept) -> bool {
+pub(super) fn is_file_of(file: &dyn File, kept: &Kept) -> bool {
     let Ok(facts) = file.metadata() else { return false };
     let born_differs = matches!((kept.born_ns, facts.born_ns), (Some(a), Some(b)) if a != b);
     let first = || read_first(file, kept.head.len as usize);

@@ -102,6 +102,7 @@ impl ShipperCore {
         }
         stream.go_back_to_mark();
         stream.let_go();
+        stream.furthest = None;
         stream.orphan = None;
         stream.missing_since = None;
         stream.suspect = false;

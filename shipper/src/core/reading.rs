@@ -258,8 +258,8 @@ impl ShipperCore {
         let context = stream.mark_context();
         let path = stream.kept.path.clone();
         let opened = match stream.held.take() {
-            Some(file) => Tail::on(file, &stream.kept, context),
-            None => Tail::open(&*self.outside.files, &path, &stream.kept, context),
+            Some(file) => Tail::on(file, &stream.kept, stream.furthest, context),
+            None => Tail::open(&*self.outside.files, &path, &stream.kept, stream.furthest, context),
         };
         match opened {
             Ok(tail::Opened::Tail(tail, facts)) => {

@@ -40,6 +40,8 @@ pub(super) struct Scans {
     pub(super) next: Duration,
     wanted: BTreeSet<PathBuf>,
     all: bool,
+    /// How often all folders were listed.
+    pub(super) listings: u64,
     /// All folders were listed at least once.
     pub(super) done_once: bool,
     /// Nothing was known when the state folder was opened.
@@ -57,6 +59,7 @@ impl Scans {
             next: now,
             wanted: BTreeSet::new(),
             all: true,
+            listings: 0,
             done_once: false,
             first_start: false,
             seen_ns: 0,
@@ -158,6 +161,7 @@ impl ShipperCore {
         if all {
             self.forget_old();
         }
+        self.scans.listings += u64::from(all);
         if all && !self.scans.done_once {
             self.scans.done_once = true;
             self.first_listing_done();

@@ -65,6 +65,8 @@ pub(super) struct Sent {
 pub(super) struct LinkState {
     pub(super) epoch: Option<Epoch>,
     pub(super) incarnation: Option<u64>,
+    /// Every stream was compared with that.
+    pub(super) compared: bool,
     pub(super) boot: Option<u64>,
     pub(super) status: Link,
     pub(super) failures: u32,
@@ -90,6 +92,7 @@ impl LinkState {
         LinkState {
             epoch: None,
             incarnation: None,
+            compared: true,
             boot: None,
             status: Link::Starting,
             failures: 0,

@@ -92,6 +92,7 @@ impl ShipperCore {
         }
         stream.go_back_to_mark();
         stream.let_go();
+        stream.furthest = None;
         stream.kept.file = spill::identity(id);
         stream.naming = Naming::Nameless;
         stream.size = spill.whole_to();

@@ -95,6 +95,7 @@ impl ShipperCore {
             by_path: HashMap::new(),
             unplaced: super::waiting::Waiting::default(),
             claiming: claims::Claiming::No,
+            claiming_looked_at: None,
             active: BTreeSet::new(),
             turn: StreamId(0),
             folders: BTreeMap::new(),

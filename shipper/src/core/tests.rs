@@ -12,4 +12,5 @@ mod limits;
 mod many;
 mod matching;
 mod rotation;
+mod seldom;
 mod world;

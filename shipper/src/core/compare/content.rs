@@ -6,7 +6,7 @@
 use super::{EVIDENCE_BYTES, WAIT_MAX};
 use crate::core::ShipperCore;
 use crate::core::scan::group;
-use crate::identity::{name_of, read_first};
+use crate::identity::{is_archive, name_of, read_first};
 use crate::kept::{Head, Kept, Phase};
 use crate::packed::{is_packed, open_log};
 use crate::stream::{Naming, Stream};
@@ -213,10 +213,11 @@ impl ShipperCore {
                 Likeness::Alike => {}
                 Likeness::Differs => continue,
                 Likeness::TooShort => {
-                    // Shorter than the head that the indexer knows: it may be a copy that was made before that was read.
-                    match settled {
-                        true => repeats = repeats.or(Some(offer.mark.min(Offset(facts.size)))),
-                        false => wait = Some(false),
+                    // Shorter than the head that the indexer knows: a copy, if it is one, that was made before that was read.
+                    match (is_archive(&name_of(&path)), settled) {
+                        (false, _) => {}
+                        (true, true) => repeats = repeats.or(Some(offer.mark.min(Offset(facts.size)))),
+                        (true, false) => wait = Some(false),
                     }
                     continue;
                 }
