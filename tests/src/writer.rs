@@ -40,6 +40,9 @@ enum Form {
     Removed,
 }
 
+/// A host copies and truncates a log no more often than this.
+const COPIES_APART_NS: i64 = 2_000_000_000;
+
 const FORMS: [Form; 9] = [
     Form::Cascade,
     Form::CascadeGz,
@@ -96,6 +99,8 @@ struct Appender {
     inside_line: bool,
     events: u64,
     rotations: u64,
+    /// When it was copied last, to be truncated.
+    copied_ns: i64,
     job: Option<Job>,
 }
 
@@ -140,6 +145,7 @@ impl Writer {
                 inside_line: false,
                 events: 0,
                 rotations: 0,
+                copied_ns: 0,
                 job: None,
             })
             .collect();
@@ -284,6 +290,11 @@ impl Writer {
         if !self.appenders[which].live || self.is_new(which) {
             return;
         }
+        // Copies do not come and go faster than anybody can look.
+        let copies = matches!(self.appenders[which].form, Form::CopyTruncate | Form::CopyTruncateGz);
+        if copies && !shipper_down && self.clock.wall_ns() - self.appenders[which].copied_ns < COPIES_APART_NS {
+            return;
+        }
         if shipper_down {
             counts.hit(Hit::RotationWhileDown);
         }
@@ -317,6 +328,7 @@ impl Writer {
                 self.generations[live].removed = true;
             }
             Form::CopyTruncate | Form::CopyTruncateGz => {
+                self.appenders[which].copied_ns = self.clock.wall_ns();
                 self.shift(which, 1);
                 let (live, copy) = (self.appenders[which].stack[0], indexed(self.appenders[which].name, 1));
                 self.disk.append(&copy, &self.generations[live].content);
