@@ -324,8 +324,9 @@ impl Oracle {
     ) -> Result<(), String> {
         self.check(snapshot, generations, counts)?;
         let seen = self.gather(snapshot, generations, counts)?;
-        let declared =
-            |stream, to: u64| self.declared.get(&stream).is_some_and(|all| all.iter().any(|(from, _)| *from == to));
+        let declared = |stream, to: u64| {
+            self.declared.get(&stream).is_some_and(|all| all.iter().any(|(from, end)| *from <= to && to < *end))
+        };
         if let Some((stream, to)) = self.short.iter().find(|(stream, to)| !declared(*stream, *to)) {
             return Err(format!(
                 "stream {stream}: an event ends at {to} now, earlier than before, and nothing is said lost there"

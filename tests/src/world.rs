@@ -37,6 +37,8 @@ const EMBEDDED: u64 = 32;
 pub(crate) const DISK_BYTES: u64 = 16 << 20;
 /// Ticket of requests that nobody waits for.
 const PROBE: u64 = u64::MAX;
+/// Of one in the name of who lost a stream; the answers of both may be on their way.
+const SPOKEN: u64 = PROBE - 1;
 const CALM_ROUNDS: u32 = 3_000;
 /// EMFILE, EACCES, EIO, ESTALE.
 const REFUSALS: [i32; 4] = [24, 13, 5, 116];
@@ -369,9 +371,10 @@ impl World {
             return;
         };
         self.counts.hit(Hit::SpokeAfterClaim);
-        self.asked.insert(PROBE, Asked { agent, epoch, streams: vec![Some(stream)] });
+        self.asked.insert(SPOKEN, Asked { agent, epoch, streams: vec![Some(stream)] });
         let messages = vec![Message::Ranges(one_event(stream, mark, mark + 10))];
-        let heard = self.store.request(PROBE, Request { agent, epoch, messages }, &mut self.network, &mut self.counts);
+        let request = Request { agent, epoch, messages };
+        let heard = self.store.request(SPOKEN, request, &mut self.network, &mut self.counts);
         self.hear(heard);
     }
 
