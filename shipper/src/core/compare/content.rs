@@ -156,8 +156,9 @@ impl ShipperCore {
                         }
                         repeats = repeats.or(Some(stream.kept.mark));
                     } else if stream.orphan.is_some() && untold {
-                        // Too short to be told by a hash of more bytes: it may be a copy of what was read already.
-                        repeats = repeats.or(Some(stream.read_to().min(Offset(facts.size))));
+                        // Too short to be told by a hash of more bytes: it may be a copy of what was read already, and the
+                        // indexer may know more of that.
+                        repeats = repeats.or(Some(Offset(facts.size)));
                     }
                     continue;
                 }
