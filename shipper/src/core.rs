@@ -72,6 +72,8 @@ pub struct ShipperCore {
     /// Files that have no stream yet.
     unplaced: waiting::Waiting,
     claiming: claims::Claiming,
+    /// A claim is on its way, whatever became of the files it asks for.
+    claim_asked: bool,
     /// The number of the listing that shows whether all files that were there have their streams.
     claiming_looked_at: Option<u64>,
     /// Streams that something may have to be done for.

@@ -101,7 +101,7 @@ impl ShipperCore {
 
     /// Puts what is due to be asked into a request.
     pub(super) fn say_claims(&mut self, load: &mut Load) {
-        if self.unplaced.values().any(|file| matches!(file.asking, Asking::Sent)) {
+        if self.claim_asked {
             return; // one at a time: an answer does not say what it answers
         }
         let due = self.unplaced.iter().filter(|(_, f)| matches!(f.asking, Asking::Due)).map(|(id, _)| *id);
@@ -113,6 +113,7 @@ impl ShipperCore {
             files.extend(file.factors.as_deref().cloned());
         }
         if !files.is_empty() {
+            self.claim_asked = true;
             load.add(Message::Claim(Claim { files }), Part::Claim);
         }
     }
@@ -120,6 +121,7 @@ impl ShipperCore {
     /// The answer: streams that files of these names may be.
     pub(super) fn claims_answered(&mut self, known: &[Claimable]) {
         let now = self.now;
+        self.claim_asked = false;
         for file in self.unplaced.values_mut().filter(|f| matches!(f.asking, Asking::Sent)) {
             let (folder, name) = super::scan::group(&file.path);
             let fits = |c: &&Claimable| c.factors.name == name && Path::new(&c.factors.path).parent() == Some(&folder);
@@ -132,6 +134,7 @@ impl ShipperCore {
 
     /// The question was not answered: it is asked again.
     pub(super) fn claims_undone(&mut self) {
+        self.claim_asked = false;
         for file in self.unplaced.values_mut().filter(|f| matches!(f.asking, Asking::Sent)) {
             file.asking = Asking::Due;
         }

@@ -95,6 +95,7 @@ impl ShipperCore {
             by_path: HashMap::new(),
             unplaced: super::waiting::Waiting::default(),
             claiming: claims::Claiming::No,
+            claim_asked: false,
             claiming_looked_at: None,
             active: BTreeSet::new(),
             turn: StreamId(0),

@@ -373,3 +373,35 @@ fn a_death_while_streams_are_compared_with_a_new_store_is_made_up_for() {
     assert_eq!(lost, [(0, Some(lines(0..10).len() as u64))], "{:#?}", w.notices);
     assert_eq!(have(&w), [lines(50..54)]);
 }
+
+#[test]
+fn an_answer_to_a_claim_is_about_the_files_it_asked_for() {
+    let mut w = World::new(117);
+    w.config.host_id = "host".to_owned();
+    w.disk.append(&log("a.log"), &lines(0..20));
+    w.disk.append(&log("b.log"), &lines(100..120));
+    w.start().pass(Duration::from_secs(7));
+    w.kill();
+    w.disk.remove_folder(Path::new("/state"));
+    w.disk.remove(&log("b.log")).unwrap();
+    w.start();
+    let asks = |w: &World| w.requests.iter().any(|(_, r)| r.messages.iter().any(|m| matches!(m, Message::Claim(_))));
+    for _ in 0..100 {
+        if asks(&w) {
+            break;
+        }
+        w.deliver(true);
+        w.clock.advance(Duration::from_millis(50));
+        w.step(ShipperInput::Tick);
+    }
+    assert!(asks(&w), "{:#?}", w.notices);
+    // What it asks for goes, and another file comes, before the answer does.
+    w.disk.remove(&log("a.log")).unwrap();
+    w.disk.append(&log("b.log.1"), &lines(100..120));
+    for _ in 0..20 {
+        w.clock.advance(Duration::from_millis(500));
+        w.step(ShipperInput::Overflow);
+    }
+    w.pass(Duration::from_secs(60));
+    assert_eq!(have(&w), [lines(0..20), lines(100..120)], "{:#?}", w.notices);
+}
