@@ -259,7 +259,7 @@ impl Spill {
                 let bytes = self.unpack(block)?;
                 // A line longer than a block is cut as it is.
                 let end = bytes.iter().rposition(|b| *b == b'\n').map_or(bytes.len(), |at| at + 1);
-                Ok(block.at + end as u64)
+                Ok(block.at.saturating_add(end as u64))
             }
             _ => Ok(self.end()),
         }
@@ -291,7 +291,7 @@ impl Spill {
             begin = block.at;
         }
         // The bytes before the mark, by which it is known again, were taken too.
-        Offset(if begin == 0 { 0 } else { begin + Anchor::BYTES })
+        Offset(if begin == 0 { 0 } else { begin.saturating_add(Anchor::BYTES) })
     }
 
     /// Whether the file had ended there.
