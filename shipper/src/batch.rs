@@ -155,14 +155,15 @@ impl Wiring {
 }
 
 impl Batch {
-    /// An empty one that begins at `from`, with room for as much as this.
-    pub(crate) fn new(from: Offset, last_event: Option<LastEvent>, room: BatchSize) -> Batch {
+    /// An empty one that begins at `from`, with room for as much as this. `parses` is empty.
+    pub(crate) fn new(from: Offset, last_event: Option<LastEvent>, room: BatchSize, mut parses: Parses) -> Batch {
+        parses.reserve(room.parse);
         Batch {
             from,
             to: from,
             parts: Vec::new(),
             payload: Vec::with_capacity(room.bytes),
-            parses: Parses::with_capacity(room.parse),
+            parses,
             sums: Vec::with_capacity(room.events),
             letters: Vec::new(),
             context: Vec::new(),
@@ -255,8 +256,8 @@ impl Batch {
         &self.letters
     }
 
-    /// Parts into the message's ranges and what is kept for its answer.
-    pub(crate) fn send(self) -> (Vec<DraftedRange>, InFlight) {
+    /// Parts into the message's ranges, what is kept for its answer, and what the next batch may work with.
+    pub(crate) fn send(mut self) -> (Vec<DraftedRange>, InFlight, Parses) {
         let in_flight = InFlight {
             from: self.from,
             to: self.to,
@@ -268,7 +269,7 @@ impl Batch {
             other: self.parts.iter().filter_map(Part::span).collect(),
             sums: self.sums,
         };
-        let (payload, parses) = (Bytes::from(self.payload), self.parses.into_bytes());
+        let (payload, parses) = (Bytes::from(self.payload), self.parses.take_bytes());
         let (mut at, mut parse_at) = (0, 0);
         let mut ranges: Vec<DraftedRange> = Vec::with_capacity(self.parts.len());
         for part in self.parts {
@@ -294,7 +295,7 @@ impl Batch {
             last.range.context = Bytes::from(self.context);
             last.range.anchors = vec![self.anchor];
         }
-        (ranges, in_flight)
+        (ranges, in_flight, self.parses)
     }
 }
 

@@ -296,7 +296,7 @@ impl Default for Timing {
             checkpoint_interval: Duration::from_millis(200),
             scan_interval: Duration::from_secs(60),
             ask_interval: Duration::from_secs(10),
-            linger: Duration::from_millis(5),
+            linger: Duration::ZERO,
             pace: Duration::from_millis(50),
             read_pace: Duration::from_millis(100),
             retry_min: Duration::from_millis(200),

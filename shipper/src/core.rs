@@ -40,12 +40,13 @@ use crate::config::ShipperConfig;
 use crate::dead::DeadLetters;
 use crate::records::Agent;
 use crate::slots::Slots;
-use crate::stream::Stream;
+use crate::stream::Streams;
 use outside::{FileId, Lock};
 use scan::Folder;
 use sending::LinkState;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use wire::StreamId;
 
@@ -63,12 +64,11 @@ pub struct ShipperCore {
     next_letters: Duration,
     holding: hold::Holding,
     audit: Option<audit::Run>,
-    /// Boxed: in the map's own nodes a third of their size would stand empty.
-    streams: BTreeMap<StreamId, Box<Stream>>,
+    streams: Streams,
     index: index::Index,
     /// Which stream a file holds now.
     by_file: HashMap<FileId, StreamId>,
-    by_path: HashMap<PathBuf, StreamId>,
+    by_path: HashMap<Arc<Path>, StreamId>,
     /// Files that have no stream yet.
     unplaced: waiting::Waiting,
     claiming: claims::Claiming,
@@ -84,6 +84,8 @@ pub struct ShipperCore {
     scans: scan::Scans,
     link: LinkState,
     scratch: Vec<u8>,
+    /// What new batches work with: making it costs as much as some dozen events.
+    spare: Vec<wire::Parses>,
     /// What may be read now, over all files.
     bucket: crate::rate::Bucket,
     out: Vec<ShipperOutput>,
@@ -174,6 +176,7 @@ impl ShipperCore {
             self.active.remove(&id);
             if let Some(stream) = self.streams.get_mut(&id) {
                 stream.behind_since = None;
+                stream.pace = None;
             }
         }
     }

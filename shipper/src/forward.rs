@@ -138,6 +138,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of an answer that is no answer, shown to people.
 const REASON_BYTES_MAX: usize = 200;
+/// Requests of so many bytes of events are compressed on a thread of their own.
+const COMPRESSED_ALONE_BYTES: usize = 1 << 20;
 /// Answers are small; this is far above the largest.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
@@ -220,8 +222,12 @@ impl Forward for HttpForward {
         let call = self.call();
         let place = self.place.clone();
         runtime.spawn(async move {
-            // Compressing 4 MiB takes some ten milliseconds: not on a thread that serves sockets.
-            let body = tokio::task::spawn_blocking(move || wire::encode_draft(&request)).await;
+            // Compressing 4 MiB takes some ten milliseconds: not on a thread that serves sockets. Waking another one costs more
+            // than a small request.
+            let body = match request.event_bytes() {
+                ..COMPRESSED_ALONE_BYTES => Ok(wire::encode_draft(&request)),
+                _ => tokio::task::spawn_blocking(move || wire::encode_draft(&request)).await,
+            };
             let result = match body {
                 Ok(body) => exchange(call.body(body)).await.map_err(|error| at(&place, error)),
                 Err(error) => Err(SendError::Refused(format!("the request could not be encoded: {error}"))),

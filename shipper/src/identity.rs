@@ -42,8 +42,9 @@ pub(crate) fn fits_pattern(pattern: &str, name: &str) -> bool {
 
 /// Whether a file of that name is followed; a compressed one also when it would be unpacked.
 pub(crate) fn is_followed(name: &str, include: &[String], exclude: &[String]) -> bool {
-    let unpacked = name.strip_suffix(".gz").unwrap_or(name);
-    (fits_any(name, include) || fits_any(unpacked, include)) && !fits_any(name, exclude) && !fits_any(unpacked, exclude)
+    let fits =
+        |patterns| fits_any(name, patterns) || name.strip_suffix(".gz").is_some_and(|name| fits_any(name, patterns));
+    fits(include) && !fits(exclude)
 }
 
 /// Whether a name fits one of the patterns.

@@ -4,7 +4,8 @@
 use outside::FileId;
 use parsers::{Input, InputAt, Offset};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use wire::{Anchor, LedgerSum, OtherBytes, StreamId};
 
 /// Where a generation stands in its life.
@@ -95,6 +96,10 @@ impl Anchors {
     pub(crate) fn add(&mut self, anchor: Anchor) {
         self.forget_after(anchor.at);
         self.0.retain(|a| a.at != anchor.at);
+        if self.0.is_empty() {
+            // Most files are at rest, and have one.
+            self.0.reserve_exact(1);
+        }
         self.0.push(anchor);
         self.thin_out();
     }
@@ -152,9 +157,9 @@ impl LeftOut {
 pub(crate) struct Kept {
     pub(crate) id: StreamId,
     /// Name under which it was first seen.
-    pub(crate) first_path: PathBuf,
-    /// Present name, or the last one known.
-    pub(crate) path: PathBuf,
+    pub(crate) first_path: Arc<Path>,
+    /// Present name, or the last one known. Shared with the first one, and with the core's map of names.
+    pub(crate) path: Arc<Path>,
     /// Name without folder, date, index.
     pub(crate) name: String,
     pub(crate) file: FileId,
@@ -171,7 +176,7 @@ pub(crate) struct Kept {
     /// It lost its file, and nobody had looked at that for a while: how far it went is not known.
     pub(crate) end_unknown: bool,
     /// What configuration leaves out of it.
-    pub(crate) left_out: Option<LeftOut>,
+    pub(crate) left_out: Option<Box<LeftOut>>,
     pub(crate) predecessor: Option<StreamId>,
     pub(crate) base: Offset,
     /// Context at the base, as it was opened with.
@@ -216,7 +221,10 @@ impl Kept {
     /// Moves the mark to where the indexer's stands, forward or back.
     pub(crate) fn move_mark(&mut self, step: &MarkStep) {
         self.mark = step.mark;
-        self.context.clone_from(&step.context);
+        if self.context != step.context {
+            // No larger than it is: there may be many thousands.
+            self.context = step.context.as_slice().into();
+        }
         self.last_event = step.last_event;
         self.anchors.forget_after(step.mark);
         if let Some(anchor) = step.anchor {

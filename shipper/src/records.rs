@@ -7,7 +7,8 @@ use crate::kept::{Anchors, Head, Kept, LastEvent, LeftOut, Loss, MarkStep, Packe
 use outside::FileId;
 use parsers::{Formats, Input, InputAt, Offset, TimeNs, Zone, ZoneSource};
 use prost::Message;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use wire::{AgentId, Anchor, LedgerHash, LedgerSum, OtherBytes, StreamId};
 
 /// What the folder knows of itself.
@@ -410,10 +411,12 @@ impl From<&Kept> for StreamRecord {
 impl From<StreamRecord> for Kept {
     fn from(r: StreamRecord) -> Kept {
         let step = MarkStep::from(r.mark.unwrap_or_default());
+        let same = r.path == r.first_path;
+        let first_path: Arc<Path> = PathBuf::from(r.first_path).into();
         Kept {
             id: StreamId(r.id),
-            first_path: PathBuf::from(r.first_path),
-            path: PathBuf::from(r.path),
+            path: if same { Arc::clone(&first_path) } else { PathBuf::from(r.path).into() },
+            first_path,
             name: r.name,
             file: FileId { device: r.device, number: number_of(&r.number) },
             born_ns: r.born_ns,
@@ -423,7 +426,7 @@ impl From<StreamRecord> for Kept {
             packed: r.packed_file_bytes.map(|file_bytes| Packed { file_bytes, bytes: r.packed_bytes }),
             copy_ends: r.copy_ends,
             end_unknown: r.end_unknown,
-            left_out: r.left_out_to.map(|to| LeftOut { to: Offset(to), rule: r.left_out_by }),
+            left_out: r.left_out_to.map(|to| Box::new(LeftOut { to: Offset(to), rule: r.left_out_by })),
             predecessor: r.predecessor.map(StreamId),
             base: Offset(r.base),
             base_context: r.base_context,

@@ -203,7 +203,10 @@ impl Rim {
             let most = wake.saturating_sub(now);
             inputs = match asked {
                 Some(name) => vec![ShipperInput::Audit(name)],
-                None => self.inbox.wait(most, COMPANY.min(most)),
+                None => {
+                    let gather = self.core.gather_until().saturating_sub(now);
+                    self.inbox.wait(most, gather, COMPANY)
+                }
             };
         }
     }

@@ -8,10 +8,11 @@ use crate::rate::Bucket;
 use crate::tail::Tail;
 use outside::{File, Metadata};
 use parsers::{Context, Offset};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
 use std::time::Duration;
-use wire::{Anchor, MarkState};
+use wire::{Anchor, MarkState, StreamId};
 
 /// Whether the indexer's mark is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,44 @@ pub(crate) struct Orphan {
     pub(crate) how: Lost,
 }
 
+/// Times and sizes of the last reads and batches, by this process: most streams rest, and have none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    /// When the first event went into the batch that is built.
+    pub(crate) building_since: Duration,
+    /// What the last batch held: the next will hold as much.
+    pub(crate) batch_size: BatchSize,
+    /// When the last batch was sent, and the one before it.
+    pub(crate) batches_sent_at: Option<(Duration, Option<Duration>)>,
+    /// When bytes were last read.
+    pub(crate) read_at: Option<Duration>,
+    /// Its file was closed for others: unless it grows it is read again then.
+    pub(crate) rests_until: Duration,
+}
+
+/// All streams. Boxed: in the map itself a good part of their size would stand empty.
+pub(crate) type Streams = HashMap<StreamId, Box<Stream>, BuildHasherDefault<IdHasher>>;
+
+/// An id is a hash already. The order of streams is the same for the same ids that came in the same order.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u128(&mut self, id: u128) {
+        self.0 = (id >> 64) as u64 ^ id as u64;
+    }
+}
+
 /// A stream.
 #[derive(Debug)]
 pub(crate) struct Stream {
@@ -63,14 +102,8 @@ pub(crate) struct Stream {
     /// The indexer should hear of the head again: it grew.
     pub(crate) head_grew: bool,
     pub(crate) building: Option<Box<Batch>>,
-    /// When the first event went into `building`.
-    pub(crate) building_since: Duration,
-    /// What the last batch held: the next will hold as much.
-    pub(crate) batch_size: BatchSize,
-    /// When this process sent the last batch, and the one before it.
-    pub(crate) batches_sent_at: Option<(Duration, Option<Duration>)>,
-    /// When bytes were last read, by this process.
-    pub(crate) read_at: Option<Duration>,
+    /// How it was read and sent lately; `None` while it rests.
+    pub(crate) pace: Option<Box<Pace>>,
     pub(crate) in_flight: Option<Box<InFlight>>,
     /// The request that speaks of it and is not answered; one at a time (protocol rule 20).
     pub(crate) busy: Option<Ticket>,
@@ -85,8 +118,6 @@ pub(crate) struct Stream {
     /// Since when there are bytes that are not settled.
     pub(crate) behind_since: Option<Duration>,
     pub(crate) retry_at: Duration,
-    /// Its file was closed for others: unless it grows it is read again then.
-    pub(crate) rests_until: Duration,
     /// What may be read of it now.
     pub(crate) bucket: Bucket,
     pub(crate) failures: u32,
@@ -109,7 +140,7 @@ pub(crate) struct Stream {
     pub(crate) context_lost: bool,
     pub(crate) last_event: Option<LastEvent>,
     /// A whole request with its events was refused.
-    pub(crate) doubt: Option<Doubt>,
+    pub(crate) doubt: Option<Box<Doubt>>,
     /// Events behind the mark that are sent as dead, and why.
     pub(crate) condemned: BTreeMap<Offset, String>,
     /// Bytes on disk that only this shipper keeps there.
@@ -126,10 +157,7 @@ impl Stream {
             opened: Opened::No,
             head_grew: false,
             building: None,
-            building_since: now,
-            batch_size: BatchSize::default(),
-            batches_sent_at: None,
-            read_at: None,
+            pace: None,
             in_flight: None,
             busy: None,
             naming: Naming::Unknown,
@@ -139,7 +167,6 @@ impl Stream {
             looked_at: None,
             behind_since: None,
             retry_at: Duration::ZERO,
-            rests_until: Duration::ZERO,
             bucket: Bucket::default(),
             failures: 0,
             error: None,
@@ -158,6 +185,16 @@ impl Stream {
             held_bytes: 0,
             kept,
         }
+    }
+
+    /// How it was read and sent lately.
+    pub(crate) fn pace(&self) -> Pace {
+        self.pace.as_deref().copied().unwrap_or_default()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn pace_mut(&mut self) -> &mut Pace {
+        self.pace.get_or_insert_default()
     }
 
     /// Whether bytes can still be read for it.
@@ -259,7 +296,7 @@ impl Stream {
 
     /// Where closing of events stops for now.
     pub(crate) fn stop(&self) -> Offset {
-        self.doubt.as_ref().map_or(Offset(u64::MAX), Doubt::stop)
+        self.doubt.as_deref().map_or(Offset(u64::MAX), Doubt::stop)
     }
 
     /// Whether all that may be closed for now is closed.

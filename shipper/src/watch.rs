@@ -12,6 +12,7 @@ use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use outside::real::RealFiles;
 use outside::{FileId, Files};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -27,29 +28,48 @@ pub(crate) struct Inbox {
     came: Condvar,
 }
 
+/// What whoever waits wants to hear of: of the least urgent kind, and of all that are more urgent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    /// Nobody waits.
+    #[default]
+    Nothing,
+    /// Something that a person asked for.
+    Order,
+    Answer,
+    News,
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
-    changed: BTreeSet<PathBuf>,
+    /// As plain text: names of paths are compared part by part.
+    changed: BTreeSet<OsString>,
     overflow: bool,
     answers: Vec<(Ticket, Result<Answer, SendError>)>,
     configuration: Option<Box<ShipperConfig>>,
     shutdown: bool,
+    wanted: Kind,
+    /// Until then news are of no use.
+    gather_until: Option<Instant>,
 }
 
 impl Waiting {
-    /// What should not wait for company.
-    fn is_urgent(&self) -> bool {
-        !self.answers.is_empty() || self.shutdown || self.configuration.is_some()
-    }
-
-    fn is_empty(&self) -> bool {
-        !self.is_urgent() && self.changed.is_empty() && !self.overflow
+    /// Whether something of this kind or a more urgent one came.
+    fn holds(&self, kind: Kind) -> bool {
+        let orders = self.shutdown || self.configuration.is_some();
+        match kind {
+            Kind::Nothing => false,
+            Kind::Order => orders,
+            Kind::Answer => orders || !self.answers.is_empty(),
+            Kind::News => orders || !self.answers.is_empty() || !self.changed.is_empty() || self.overflow,
+        }
     }
 
     fn take(&mut self) -> Vec<ShipperInput> {
         let answers = self.answers.drain(..).map(|(ticket, result)| ShipperInput::Answer { ticket, result });
         let mut inputs: Vec<ShipperInput> = answers.collect();
-        inputs.extend(std::mem::take(&mut self.changed).into_iter().map(ShipperInput::Changed));
+        let changed = std::mem::take(&mut self.changed).into_iter();
+        inputs.extend(changed.map(|path| ShipperInput::Changed(PathBuf::from(path))));
         if std::mem::take(&mut self.overflow) {
             inputs.push(ShipperInput::Overflow);
         }
@@ -66,58 +86,72 @@ impl Inbox {
         self.waiting.lock().expect("no panic while something is put in or taken out")
     }
 
-    pub(crate) fn answer(&self, ticket: Ticket, result: Result<Answer, SendError>) {
-        self.lock().answers.push((ticket, result));
-        self.came.notify_one();
-    }
-
-    pub(crate) fn shutdown(&self) {
-        self.lock().shutdown = true;
-        self.came.notify_one();
-    }
-
-    pub(crate) fn configure(&self, config: ShipperConfig) {
-        self.lock().configuration = Some(Box::new(config));
-        self.came.notify_one();
-    }
-
-    pub(crate) fn changed(&self, path: PathBuf) {
+    /// Puts something in, and wakes whoever waits for its kind.
+    fn put(&self, kind: Kind, put: impl FnOnce(&mut Waiting)) {
         let mut waiting = self.lock();
-        // Whoever waits is woken by the first one: a file that is written to all the time would wake it with each line.
-        let first = waiting.is_empty();
-        if waiting.changed.len() >= NAMES_MAX {
-            waiting.changed.clear();
-            waiting.overflow = true;
-        } else {
-            waiting.changed.insert(path);
-        }
+        // The first one wakes: a file that is written to all the time would do it with each line.
+        let wakes = kind <= waiting.wanted && !waiting.holds(waiting.wanted);
+        put(&mut waiting);
         drop(waiting);
-        if first {
+        if wakes {
             self.came.notify_one();
         }
     }
 
-    pub(crate) fn overflow(&self) {
-        self.lock().overflow = true;
-        self.came.notify_one();
+    pub(crate) fn answer(&self, ticket: Ticket, result: Result<Answer, SendError>) {
+        self.put(Kind::Answer, |waiting| waiting.answers.push((ticket, result)));
     }
 
-    /// Waits up to `most` for something to come. News of files wait at least `company`, so that a file that is
-    /// written to all the time does not cost a step a line.
-    pub(crate) fn wait(&self, most: Duration, company: Duration) -> Vec<ShipperInput> {
-        let waiting = self.lock();
-        let urgent = |w: &mut Waiting| !w.is_urgent();
-        let (waiting, _) = self.came.wait_timeout_while(waiting, company.min(most), urgent).expect("as in lock");
-        let empty = |w: &mut Waiting| w.is_empty();
-        let rest = most.saturating_sub(company);
-        let (mut waiting, _) = self.came.wait_timeout_while(waiting, rest, empty).expect("as in lock");
+    pub(crate) fn shutdown(&self) {
+        self.put(Kind::Order, |waiting| waiting.shutdown = true);
+    }
+
+    pub(crate) fn configure(&self, config: ShipperConfig) {
+        self.put(Kind::Order, |waiting| waiting.configuration = Some(Box::new(config)));
+    }
+
+    pub(crate) fn changed(&self, path: PathBuf) {
+        self.put(Kind::News, |waiting| {
+            if waiting.changed.len() >= NAMES_MAX {
+                waiting.changed.clear();
+                waiting.overflow = true;
+            } else {
+                waiting.changed.insert(path.into_os_string());
+            }
+        });
+    }
+
+    pub(crate) fn overflow(&self) {
+        self.put(Kind::News, |waiting| waiting.overflow = true);
+    }
+
+    /// Waits up to `most` for something to come. For so long as `gather` only orders end it. News of files wait at least
+    /// `company`, so that a file that is written to all the time does not cost a step a line.
+    pub(crate) fn wait(&self, most: Duration, gather: Duration, company: Duration) -> Vec<ShipperInput> {
+        let begun = Instant::now();
+        let mut waiting = self.lock();
+        waiting.gather_until = Some(begun + gather.min(most));
+        for (kind, until) in [(Kind::Order, gather), (Kind::Answer, company), (Kind::News, most)] {
+            let left = until.min(most).saturating_sub(begun.elapsed());
+            waiting.wanted = kind;
+            let nothing = |waiting: &mut Waiting| !waiting.holds(kind);
+            waiting = self.came.wait_timeout_while(waiting, left, nothing).expect("as in lock").0;
+        }
+        waiting.wanted = Kind::Nothing;
         waiting.take()
+    }
+
+    /// For how long news are of no use.
+    fn gathers_for(&self) -> Duration {
+        let until = self.lock().gather_until;
+        until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()))
     }
 }
 
 type Folder = (FileId, Option<i64>);
 
-/// The kernel gathers news for so long, then all of them are taken: one wake-up instead of one a line.
+/// The kernel gathers news for so long, or until shortly before they are of use; then all of them are taken: one wake-up
+/// instead of one a line.
 const PAUSE: Duration = Duration::from_millis(5);
 /// News that come so soon after a pause were gathered in it.
 const GATHERED: Duration = Duration::from_millis(1);
@@ -139,7 +173,7 @@ impl Watches {
         let watcher = notify::recommended_watcher(move |event| {
             hear(&inbox, event);
             if paused.elapsed() > GATHERED {
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(PAUSE.max(inbox.gathers_for().saturating_sub(GATHERED)));
                 paused = Instant::now();
             }
         });
@@ -219,7 +253,7 @@ mod tests {
     use notify::event::{CreateKind, Flag};
 
     fn waiting(inbox: &Inbox) -> Vec<ShipperInput> {
-        inbox.wait(Duration::ZERO, Duration::ZERO)
+        inbox.wait(Duration::ZERO, Duration::ZERO, Duration::ZERO)
     }
 
     #[test]
@@ -230,6 +264,26 @@ mod tests {
         assert!(matches!(&waiting(&inbox)[..], [ShipperInput::Changed(_), ShipperInput::Overflow]));
         hear(&inbox, Err(notify::Error::generic("the queue cannot be read")));
         assert!(matches!(&waiting(&inbox)[..], [ShipperInput::Overflow]));
+    }
+
+    #[test]
+    fn while_nothing_would_be_sent_only_orders_end_the_wait() {
+        let (short, long) = (Duration::from_millis(20), Duration::from_secs(600));
+        let inbox = Inbox::default();
+        inbox.changed("/logs/a".into());
+        inbox.answer(Ticket(1), Err(SendError::Unreachable(String::new())));
+        inbox.shutdown();
+        // Each of these would hang if it waited for what it should not.
+        assert_eq!(inbox.wait(long, long, long).len(), 3);
+        let begun = Instant::now();
+        inbox.changed("/logs/a".into());
+        inbox.answer(Ticket(2), Err(SendError::Unreachable(String::new())));
+        assert_eq!(inbox.wait(long, short, long).len(), 2, "an answer needs no company");
+        assert!(begun.elapsed() >= short, "it was gathered");
+        assert_eq!(inbox.gathers_for(), Duration::ZERO);
+        inbox.changed("/logs/a".into());
+        assert_eq!(inbox.wait(long, Duration::ZERO, short).len(), 1);
+        assert!(inbox.wait(short, long, long).is_empty(), "never longer than asked for");
     }
 
     #[test]

@@ -370,8 +370,9 @@ fn many(arguments: &Arguments) -> anyhow::Result<()> {
         format!("{:.1} s by the clock, {} events", started.elapsed().as_secs_f64() - 6.0, sink.seen().events),
     );
     for active in [0, 100] {
-        // A minute holds one of each thing that is done now and then.
-        let seconds = arguments.seconds.max(60);
+        // A minute holds one of each thing that is done now and then, but for the listing of all folders: with so many
+        // files there is one in six minutes.
+        let seconds = arguments.seconds.max(if active == 0 { 360 } else { 60 });
         let (before, begun, mut lines) = (process.processor_seconds()?, Instant::now(), 0.0);
         while begun.elapsed() < Duration::from_secs(seconds) {
             // A line a second in each active file.

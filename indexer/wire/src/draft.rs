@@ -15,11 +15,6 @@ pub struct Parses {
 }
 
 impl Parses {
-    /// With room for so many bytes.
-    pub fn with_capacity(bytes: usize) -> Parses {
-        Parses { written: Vec::with_capacity(bytes), writer: Writer::default() }
-    }
-
     /// Appends the parse of one event: `facts` with `fields` instead of its own. `is_derived`: its `head_hash` is that
     /// of the first line of its bytes in the payload.
     pub fn push(&mut self, facts: &EventBody, fields: &[Field], is_derived: bool) {
@@ -46,9 +41,15 @@ impl Parses {
         self.written.capacity() + self.writer.memory()
     }
 
-    /// What was written.
-    pub fn into_bytes(self) -> Bytes {
-        Bytes::from(self.written)
+    /// What was written; it is empty then, and as good as new, but for the memory that it works in.
+    pub fn take_bytes(&mut self) -> Bytes {
+        self.writer.restart();
+        Bytes::from(std::mem::take(&mut self.written))
+    }
+
+    /// Makes room for so many more bytes.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.written.reserve_exact(bytes);
     }
 }
 
@@ -88,6 +89,19 @@ pub struct DraftedRange {
 }
 
 impl Draft {
+    /// Bytes of the events in it.
+    pub fn event_bytes(&self) -> usize {
+        let of_range = |drafted: &DraftedRange| match &drafted.range.fate {
+            Fate::Events(payload) => payload.bytes.len(),
+            _ => 0,
+        };
+        let of_message = |message: &Drafted| match message {
+            Drafted::Message(_) => 0,
+            Drafted::Ranges { ranges, .. } => ranges.iter().map(of_range).sum(),
+        };
+        self.messages.iter().map(of_message).sum()
+    }
+
     /// The request that an indexer gets, for one in the same process.
     ///
     /// # Errors

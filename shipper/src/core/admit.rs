@@ -1,5 +1,6 @@
 //! New streams: files seen first, and new generations of files that were truncated or rewritten.
 
+use super::index::group_hash;
 use super::report::cure;
 use super::scan::{Found, group};
 use super::{Importance, ShipperCore};
@@ -13,6 +14,7 @@ use outside::{File, Metadata, OpenMode};
 use parsers::{Context, Offset, is_dated, plain_name};
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use wire::{Anchor, LedgerSum, OtherBytes, StreamId};
 
 /// What a new stream begins with besides its file.
@@ -21,7 +23,7 @@ struct Begin {
     context: Context,
     base: Option<Anchor>,
     repeated_until: Offset,
-    first_path: Option<std::path::PathBuf>,
+    first_path: Option<Arc<Path>>,
     backfill: bool,
     packed: Option<Packed>,
 }
@@ -40,13 +42,19 @@ pub(super) enum After {
 impl ShipperCore {
     /// Makes streams of files seen first, oldest first, so that each can name the one before it.
     pub(super) fn admit(&mut self, mut new: Vec<Found>) {
-        new.sort_by_key(|f| (f.facts.modified_ns, f.facts.born_ns, !is_archive(&name_of(&f.path)), f.path.clone()));
-        // The newest of each group is live, whatever it is called; the others are older generations.
-        let groups: Vec<_> = new.iter().map(|f| group(&f.path)).collect();
-        let last: HashMap<_, _> = groups.iter().enumerate().map(|(index, group)| (group, index)).collect();
-        for (index, found) in new.iter().enumerate() {
-            let is_live = last.get(&groups[index]) == Some(&index);
-            self.admit_one(found, is_live);
+        let times = |f: &Found| (f.facts.modified_ns, f.facts.born_ns);
+        let is_archived = |f: &Found| is_archive(&name_of(&f.path));
+        new.sort_unstable_by(|a, b| {
+            let by_times = times(a).cmp(&times(b)).then_with(|| is_archived(b).cmp(&is_archived(a)));
+            by_times.then_with(|| a.path.as_os_str().cmp(b.path.as_os_str()))
+        });
+        // The newest of each group is live, whatever it is called; the others are older generations. A start may find many
+        // thousands: of each name only a hash is held.
+        let last: HashMap<u64, usize> =
+            new.iter().enumerate().map(|(at, found)| (group_hash(&found.path), at)).collect();
+        for (at, found) in new.into_iter().enumerate() {
+            let is_live = last.get(&group_hash(&found.path)) == Some(&at);
+            self.admit_one(&found, is_live);
         }
     }
 
@@ -235,11 +243,13 @@ impl ShipperCore {
             return;
         }
         let base = begin.base.map_or(Offset(0), |a| a.at);
-        let context = begin.context.encode();
+        let mut context = begin.context.encode();
+        context.shrink_to_fit();
+        let shared: Arc<Path> = path.into();
         let mut kept = Kept {
             id,
-            first_path: begin.first_path.unwrap_or_else(|| path.to_owned()),
-            path: path.to_owned(),
+            first_path: begin.first_path.unwrap_or_else(|| Arc::clone(&shared)),
+            path: Arc::clone(&shared),
             name: plain_name(&name_of(path)),
             file: facts.id,
             born_ns: facts.born_ns,
@@ -271,7 +281,7 @@ impl ShipperCore {
         };
         // A generation that begins in place under a name that is left out by now.
         let rule = self.config.rule_that_leaves_out(&kept.first_path);
-        kept.left_out = rule.map(LeftOut::by);
+        kept.left_out = rule.map(|rule| Box::new(LeftOut::by(rule)));
         self.journal_first(&Entry::Stream(Box::new(kept.clone())));
         let mut stream = Stream::new(kept, self.now);
         stream.size = facts.size;
@@ -285,7 +295,7 @@ impl ShipperCore {
         self.streams.insert(id, Box::new(stream));
         self.index_stream(id);
         self.by_file.insert(facts.id, id);
-        self.by_path.insert(path.to_owned(), id);
+        self.by_path.insert(shared, id);
         self.active.insert(id);
         self.hold_soon();
     }
@@ -295,7 +305,7 @@ impl ShipperCore {
     /// holds it, see `orphans`.
     pub(super) fn rewritten(&mut self, id: StreamId, facts: &Metadata) {
         let Some(stream) = self.streams.get(&id) else { return };
-        let (path, folder) = (stream.kept.path.clone(), stream.kept.path.parent().map(Path::to_owned));
+        let (path, folder) = (Arc::clone(&stream.kept.path), stream.kept.path.parent().map(Path::to_owned));
         let folder = folder.unwrap_or_else(|| PathBuf::from("."));
         if stream.kept.packed.is_some() {
             // Written anew: what it is now is found out from the start.

@@ -15,7 +15,8 @@ use crate::stream::Stream;
 use outside::{FileId, Metadata};
 use parsers::plain_name;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use wire::{Claim, Claimable, Factors, LedgerSum, Message, StreamId};
 
@@ -180,10 +181,10 @@ fn factors_of(path: &Path, first: &[u8], facts: &Metadata) -> Factors {
 fn kept_of(known: &Claimable) -> Kept {
     let factors = &known.factors;
     let state = &known.state;
-    let path = PathBuf::from(&factors.path);
+    let path: Arc<Path> = Path::new(&factors.path).into();
     Kept {
         id: known.stream,
-        first_path: path.clone(),
+        first_path: Arc::clone(&path),
         path,
         name: factors.name.clone(),
         file: FileId { device: factors.device, number: factors.number },

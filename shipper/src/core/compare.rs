@@ -23,6 +23,7 @@ use crate::kept::{Head, Kept, Packed};
 use crate::packed::{Survey, Surveyed, is_damage, is_packed, open_log};
 use outside::{FileId, Metadata, OpenMode};
 use parsers::Offset;
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,7 +61,7 @@ pub(super) struct Unplaced {
     /// It repeats a stream that still has its own file: nothing of it is missing.
     pub(super) is_twin: bool,
     /// Why it waits, for people.
-    pub(super) why: String,
+    pub(super) why: Cow<'static, str>,
 }
 
 impl Unplaced {
@@ -111,7 +112,7 @@ impl ShipperCore {
             surveyed: None,
             is_damaged: false,
             is_twin: false,
-            why: why.to_owned(),
+            why: why.into(),
         });
         if (file.facts.size, file.facts.modified_ns) != (facts.size, facts.modified_ns) {
             file.changed_at = now;
@@ -198,7 +199,7 @@ impl ShipperCore {
             Err(error) if is_damage(&error) => {
                 // Half written, most likely: whole when the one that writes it is done.
                 file.next = now + AGAIN;
-                file.why = format!("is not whole: {error}");
+                file.why = format!("is not whole: {error}").into();
                 if now >= file.changed_at + close_after {
                     file.is_damaged = true;
                     file.next = now + self.config.timing.scan_interval;

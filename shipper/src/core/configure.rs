@@ -67,7 +67,7 @@ impl ShipperCore {
     /// once where much waits, or is waited for.
     fn paced_read(&self, stream: &Stream) -> Duration {
         let hurry = !self.is_paced() || stream.suspect;
-        match stream.read_at {
+        match stream.pace().read_at {
             Some(at) if !hurry && stream.unread() < self.config.limits.read_bytes as u64 / 4 => {
                 let half = self.config.timing.read_pace / 2;
                 let halves = (at + half).as_nanos().div_ceil(half.as_nanos().max(1));

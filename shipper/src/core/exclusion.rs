@@ -20,7 +20,7 @@ impl ShipperCore {
         for id in all {
             let Some(stream) = self.streams.get(&id) else { continue };
             let rule = self.config.rule_that_leaves_out(&stream.kept.first_path);
-            let is_out = stream.kept.left_out.as_ref().is_some_and(LeftOut::holds);
+            let is_out = stream.kept.left_out.as_deref().is_some_and(LeftOut::holds);
             match rule {
                 Some(rule) if !is_out => self.leave_out(id, rule),
                 None if is_out => self.take_in_again(id),
@@ -36,7 +36,7 @@ impl ShipperCore {
             // What was read and not sent is read again, and left out.
             stream.go_back_to_mark();
         }
-        stream.kept.left_out = Some(LeftOut::by(rule.clone()));
+        stream.kept.left_out = Some(Box::new(LeftOut::by(rule.clone())));
         let text = format!("`{}` is left out from byte {} on: {rule}", stream.kept.path.display(), stream.kept.mark.0);
         self.active.insert(id);
         self.journal_stream(id);

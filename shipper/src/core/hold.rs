@@ -17,6 +17,7 @@ use parsers::Offset;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use wire::StreamId;
 
@@ -135,7 +136,7 @@ impl ShipperCore {
 
     fn open_what_is_owed(&mut self) {
         let owed = self.active.iter().filter_map(|id| self.streams.get(id));
-        let owed: Vec<(StreamId, PathBuf, Option<Packed>)> = owed
+        let owed: Vec<(StreamId, Arc<Path>, Option<Packed>)> = owed
             .filter(|s| is_owed(s) && !s.is_held_open() && s.naming != Naming::Nameless)
             .map(|s| (s.kept.id, s.kept.path.clone(), s.kept.packed))
             .collect();
@@ -156,7 +157,7 @@ impl ShipperCore {
 
     fn pin_what_is_owed(&mut self) {
         let owed = self.active.iter().filter_map(|id| self.streams.get(id));
-        let owed: Vec<(StreamId, PathBuf)> = owed
+        let owed: Vec<(StreamId, Arc<Path>)> = owed
             .filter(|s| is_owed(s) && s.naming == Naming::Rotated && !self.holding.pinned.contains(&s.kept.id))
             .filter(|s| s.kept.path.parent().is_some_and(|folder| !self.holding.unlinkable.contains(folder)))
             .map(|s| (s.kept.id, s.kept.path.clone()))

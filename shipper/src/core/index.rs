@@ -21,7 +21,14 @@ pub(super) fn group_hash(path: &Path) -> u64 {
 pub(super) struct Index {
     /// By a hash of the folder and the plain name that they ever had.
     by_name: HashMap<u64, Vec<StreamId>>,
-    by_file: HashMap<FileId, Vec<StreamId>>,
+    /// By a hash of the file: its identity alone would take as much room as the rest.
+    by_file: HashMap<u64, Vec<StreamId>>,
+}
+
+fn file_hash(file: FileId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    file.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn hash_of(folder: &Path, name: &str) -> u64 {
@@ -32,6 +39,10 @@ fn hash_of(folder: &Path, name: &str) -> u64 {
 
 fn add(ids: &mut Vec<StreamId>, id: StreamId) {
     if !ids.contains(&id) {
+        if ids.is_empty() {
+            // With most files it stays at one.
+            ids.reserve_exact(1);
+        }
         ids.push(id);
     }
 }
@@ -42,7 +53,7 @@ impl Index {
         for path in [&kept.first_path, &kept.path] {
             add(self.by_name.entry(group_hash(path)).or_default(), kept.id);
         }
-        add(self.by_file.entry(kept.file).or_default(), kept.id);
+        add(self.by_file.entry(file_hash(kept.file)).or_default(), kept.id);
     }
 
     /// Forgets streams.
@@ -64,6 +75,6 @@ impl Index {
 
     /// Streams that ever had that file.
     pub(super) fn of_file(&self, file: FileId) -> &[StreamId] {
-        self.by_file.get(&file).map_or(&[], Vec::as_slice)
+        self.by_file.get(&file_hash(file)).map_or(&[], Vec::as_slice)
     }
 }

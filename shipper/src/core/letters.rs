@@ -97,7 +97,7 @@ impl ShipperCore {
         let ask = match (&mut stream.doubt, stream.in_flight.take()) {
             (Some(doubt), _) => alone && doubt.refused(),
             (none, Some(in_flight)) => {
-                *none = Doubt::new(in_flight.starts(), in_flight.to);
+                *none = Doubt::new(in_flight.starts(), in_flight.to).map(Box::new);
                 // What went alone need not go again as it was.
                 none.as_mut().is_some_and(|doubt| alone && doubt.refused())
             }
@@ -122,7 +122,7 @@ impl ShipperCore {
     /// A request that holds nothing of the event in doubt was answered.
     pub(super) fn got_through(&mut self, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        let Some(offset) = stream.doubt.as_mut().and_then(Doubt::got_through) else { return };
+        let Some(offset) = stream.doubt.as_deref_mut().and_then(Doubt::got_through) else { return };
         if self.link.given_up >= GIVEN_UP_MAX {
             let text = format!(
                 "{GIVEN_UP_MAX} events in a row are refused with their requests: something between here and the indexer \

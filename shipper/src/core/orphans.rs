@@ -11,6 +11,7 @@ use crate::stream::{Lost, Naming, Opened, Orphan};
 use outside::Metadata;
 use parsers::Offset;
 use std::path::Path;
+use std::sync::Arc;
 use wire::StreamId;
 
 impl ShipperCore {
@@ -119,7 +120,8 @@ impl ShipperCore {
         kept.file = facts.id;
         kept.born_ns = facts.born_ns;
         kept.generation = generation;
-        path.clone_into(&mut kept.path);
+        let shared: Arc<Path> = path.into();
+        kept.path = Arc::clone(&shared);
         kept.packed = packed;
         kept.copy_ends = None;
         kept.end_unknown = false;
@@ -138,7 +140,7 @@ impl ShipperCore {
         }
         self.index_stream(id);
         self.by_file.insert(facts.id, id);
-        self.by_path.insert(path.to_owned(), id);
+        self.by_path.insert(shared, id);
         self.journal_stream(id);
         self.journal.must_sync = true;
         self.active.insert(id);

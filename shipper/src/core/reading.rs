@@ -102,7 +102,7 @@ impl ShipperCore {
             && !copy_is_read
             && stream.opened == Opened::Yes
             && stream.has_file()
-            && self.now >= stream.retry_at.max(stream.rests_until)
+            && self.now >= stream.retry_at.max(stream.pace().rests_until)
             && room
             && self.may_read_at(stream) <= self.now
             && !stream.is_stopped()
@@ -139,7 +139,7 @@ impl ShipperCore {
             Ok(Read::Bytes(bytes)) => {
                 self.read_well(id);
                 if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.read_at = Some(now);
+                    stream.pace_mut().read_at = Some(now);
                 }
                 self.count_read(id, bytes);
                 self.advance(id);
@@ -321,7 +321,7 @@ impl ShipperCore {
             if at_rest || may_go {
                 if !at_rest {
                     stream.go_back_to_mark();
-                    stream.rests_until = stream.grew_at + close_after;
+                    stream.pace_mut().rests_until = stream.grew_at + close_after;
                 }
                 stream.let_go();
                 closed += 1;
@@ -352,13 +352,15 @@ impl ShipperCore {
         let wiring = Wiring::of(&stream.kept);
         let Some(tail) = &mut stream.tail else { return };
         let mut batch = stream.building.take().unwrap_or_else(|| {
-            stream.building_since = now;
-            Box::new(Batch::new(tail.parser.offset(), stream.last_event, stream.batch_size))
+            let pace = stream.pace.get_or_insert_default();
+            pace.building_since = now;
+            let spare = self.spare.pop().unwrap_or_default();
+            Box::new(Batch::new(tail.parser.offset(), stream.last_event, pace.batch_size, spare))
         });
         batch.expect(tail.open_bytes().len());
         let lost_context = if stream.context_lost { Flags::CONTEXT_LOST } else { Flags::default() };
         let stop = stream.doubt.as_ref().map_or(Offset(u64::MAX), |doubt| doubt.stop());
-        let (condemned, left_out) = (&stream.condemned, stream.kept.left_out.as_ref());
+        let (condemned, left_out) = (&stream.condemned, stream.kept.left_out.as_deref());
         let (mut last_time, mut too_old) = (tail.parser.context().last_time, false);
         tail.advance(&inputs, stop, &mut |closed| {
             let mut extra = lost_context;
@@ -441,7 +443,7 @@ impl ShipperCore {
     fn main_time(&self, id: StreamId) -> Option<TimeNs> {
         let stream = self.streams.get(&id)?;
         let facts = FileFacts { name: stream.kept.name.clone(), family: None };
-        let main = self.by_path.get(&stream.kept.path.parent()?.join(facts.repeats()?))?;
+        let main = self.by_path.get(&*stream.kept.path.parent()?.join(facts.repeats()?))?;
         let main = self.streams.get(main).filter(|s| s.error.is_none() && s.has_file() && s.kept.left_out.is_none())?;
         main.tail.as_ref()?.parser.context().last_time
     }

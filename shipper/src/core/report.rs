@@ -117,7 +117,7 @@ impl Files<'_> {
             }
             Entry::Waiting(_, why) => FileStatus { path, last_error: why.map(str::to_owned), ..FileStatus::default() },
             Entry::Unplaced(file) => {
-                let (size, why) = (file.facts.size, file.why.clone());
+                let (size, why) = (file.facts.size, file.why.clone().into_owned());
                 FileStatus { path, size, last_error: Some(why), behind_bytes: size, ..FileStatus::default() }
             }
         }

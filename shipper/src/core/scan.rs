@@ -9,9 +9,10 @@ use crate::stream::{Lost, Naming, Stream};
 use outside::{FileId, Kind, Metadata};
 use parsers::{Zone, plain_name};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use wire::StreamId;
 
@@ -106,7 +107,7 @@ impl ShipperCore {
             return;
         }
         let Some(folder) = path.parent().filter(|f| self.folders.contains_key(*f)).map(Path::to_owned) else { return };
-        let known = self.by_path.get(&path).and_then(|id| self.streams.get(id));
+        let known = self.by_path.get(&*path).and_then(|id| self.streams.get(id));
         match known.map(|s| (s.kept.id, s.kept.file)) {
             Some((id, file)) => match self.outside.files.metadata(&path) {
                 Ok(facts) if facts.id == file && !self.is_other_file(id, &path, &facts) => self.seen(&path, facts),
@@ -242,19 +243,19 @@ impl ShipperCore {
         let mut below = Vec::new();
         let listing = self.look_at(folder, names, &mut below);
         let mut seen: BTreeSet<StreamId> = BTreeSet::new();
-        for (path, facts) in one_name_each(&listing.found, |file| {
-            self.by_file.get(&file).and_then(|id| self.streams.get(id)).map(|s| s.kept.path.clone())
+        for Found { path, facts } in one_name_each(&listing.found, |file| {
+            self.by_file.get(&file).and_then(|id| self.streams.get(id)).map(|s| Arc::clone(&s.kept.path))
         }) {
             match self.by_file.get(&facts.id).copied() {
-                Some(id) if !self.is_other_file(id, &path, &facts) => {
+                Some(id) if !self.is_other_file(id, path, facts) => {
                     seen.insert(id);
-                    self.seen(&path, facts);
+                    self.seen(path, *facts);
                 }
                 Some(id) => {
                     self.orphaned(id, Lost::Vanished);
-                    new.push(Found { path, facts });
+                    new.push(Found { path: path.clone(), facts: *facts });
                 }
-                None => new.push(Found { path, facts }),
+                None => new.push(Found { path: path.clone(), facts: *facts }),
             }
         }
         self.keep_unplaced(folder, |id| listing.found.iter().any(|f| f.facts.id == id));
@@ -339,14 +340,15 @@ impl ShipperCore {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.missing_since = None;
         if renamed {
-            stream.kept.path = path.to_owned();
+            let shared: Arc<Path> = path.into();
+            stream.kept.path = Arc::clone(&shared);
             stream.naming = Naming::Unknown;
-            self.by_path.insert(path.to_owned(), id);
+            self.by_path.insert(shared, id);
             self.index_stream(id);
             self.journal_stream(id);
             self.active.insert(id);
         } else if !self.by_path.contains_key(path) {
-            self.by_path.insert(path.to_owned(), id);
+            self.by_path.insert(path.into(), id);
         }
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if facts.size == stream.size && facts.modified_ns == stream.modified_ns {
@@ -367,7 +369,9 @@ impl ShipperCore {
         stream.size = facts.size;
         stream.modified_ns = facts.modified_ns;
         stream.grew_at = now;
-        stream.rests_until = Duration::ZERO;
+        if let Some(pace) = &mut stream.pace {
+            pace.rests_until = Duration::ZERO;
+        }
         stream.kept.modified_ns = facts.modified_ns;
         if facts.size != stream.kept.mark.0 && stream.kept.phase == Phase::Ended {
             // A stale writer: what it adds is read all the same (protocol rule 10).
@@ -384,7 +388,7 @@ impl ShipperCore {
             .filter_map(|id| self.streams.get(id))
             .filter(|s| s.has_file() && s.kept.path.parent() == Some(folder) && !seen.contains(&s.kept.id))
             .filter(|s| s.naming != Naming::Nameless || !s.is_held_open())
-            .filter(|s| !listing.unreadable.contains(&s.kept.path))
+            .filter(|s| !listing.unreadable.contains(&*s.kept.path))
             .map(|s| s.kept.id)
             .collect();
         if missing.is_empty() {
@@ -411,7 +415,7 @@ impl ShipperCore {
         let pinned = self.holding.is_pinned(id);
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if let Some(found) = found {
-            stream.kept.path.clone_from(&found.path);
+            stream.kept.path = found.path.as_path().into();
             stream.naming = Naming::Rotated;
             self.active.insert(id);
             self.journal_stream(id);
@@ -478,8 +482,11 @@ impl ShipperCore {
 
     /// Decides for each stream whether its name is still its own.
     pub(super) fn name_generations(&mut self) {
-        fn group_of(kept: &Kept) -> (Option<&OsStr>, &str) {
-            (kept.path.parent().map(Path::as_os_str), &kept.name)
+        // Of many thousands: the names themselves would take megabytes that are never given back.
+        fn group_of(kept: &Kept) -> u64 {
+            let mut hasher = DefaultHasher::new();
+            (kept.path.parent().map(Path::as_os_str), &kept.name).hash(&mut hasher);
+            hasher.finish()
         }
         let rank = |s: &Stream| (s.modified_ns, s.kept.born_ns, !is_archive(&name_of(&s.kept.path)), s.kept.id);
         let mut newest: HashMap<_, &Stream> = HashMap::new();
@@ -491,7 +498,7 @@ impl ShipperCore {
         }
         let naming_of = |stream: &Stream| {
             let is_newest = newest.get(&group_of(&stream.kept)).is_none_or(|best| best.kept.id == stream.kept.id);
-            let own = stream.kept.path == stream.kept.first_path
+            let own = stream.kept.path.as_os_str() == stream.kept.first_path.as_os_str()
                 && stream.kept.packed.is_none()
                 && (is_newest || !is_archive(&name_of(&stream.kept.path)));
             if own { Naming::Own } else { Naming::Rotated }
@@ -557,18 +564,18 @@ pub(super) fn own_facts(kept: &Kept, facts: Metadata) -> Option<Metadata> {
 }
 
 /// Each file once: under the name its stream has, else under the one that looks live.
-fn one_name_each(found: &[Found], known: impl Fn(FileId) -> Option<PathBuf>) -> Vec<(PathBuf, Metadata)> {
-    let mut by_file: BTreeMap<FileId, (PathBuf, Metadata)> = BTreeMap::new();
+fn one_name_each(found: &[Found], known: impl Fn(FileId) -> Option<Arc<Path>>) -> Vec<&Found> {
+    let mut by_file: BTreeMap<FileId, &Found> = BTreeMap::new();
     for file in found {
         let better = match by_file.get(&file.facts.id) {
             None => true,
-            Some((name, _)) => match known(file.facts.id) {
-                Some(path) => file.path == path,
-                None => is_archive(&name_of(name)) && !is_archive(&name_of(&file.path)),
+            Some(other) => match known(file.facts.id) {
+                Some(path) => *file.path == *path,
+                None => is_archive(&name_of(&other.path)) && !is_archive(&name_of(&file.path)),
             },
         };
         if better {
-            by_file.insert(file.facts.id, (file.path.clone(), file.facts));
+            by_file.insert(file.facts.id, file);
         }
     }
     by_file.into_values().collect()

@@ -191,6 +191,22 @@ impl ShipperCore {
         if bytes >= self.batch_bytes_max() / 4 { self.now } else { next }
     }
 
+    /// What comes before this moment, answers too, can wait for it: nothing would be sent sooner. So one step takes what
+    /// came since the last request and sends the next one.
+    pub(crate) fn gather_until(&self) -> Duration {
+        let hurry = self.exited || self.more_to_read || self.link.epoch.is_none();
+        if hurry || self.now >= self.link.last_load + self.config.timing.pace || self.is_full() {
+            return self.now;
+        }
+        self.paced_until()
+    }
+
+    /// So much waits, here or for an answer, that an answer makes room.
+    fn is_full(&self) -> bool {
+        let held: usize = self.active.iter().filter_map(|id| self.streams.get(id)).map(|s| s.memory()).sum();
+        held >= self.config.limits.memory_bytes_max / 4 || held >= 2 * self.batch_bytes_max()
+    }
+
     fn say_hello(&mut self) {
         let hello = Hello {
             host_id: self.config.host_id.clone(),
@@ -298,7 +314,7 @@ impl ShipperCore {
         provisional_of(stream)?;
         let soon = 2 * self.config.timing.read_pace;
         let busy = |(last, before): &(Duration, Option<Duration>)| before.is_some_and(|before| before + soon > *last);
-        let sent_at = stream.batches_sent_at.filter(|sent| self.is_paced() && busy(sent));
+        let sent_at = stream.pace().batches_sent_at.filter(|sent| self.is_paced() && busy(sent));
         Some(sent_at.map_or(self.now, |(last, _)| last + soon))
     }
 
@@ -307,7 +323,7 @@ impl ShipperCore {
         let hurry = self.stop.is_some() || self.config.until_idle;
         hurry
             || batch.bytes() >= self.config.limits.read_bytes
-            || self.now >= stream.building_since + self.config.timing.linger
+            || self.now >= stream.pace().building_since + self.config.timing.linger
     }
 
     /// The next loss to send, once everything before it is settled.
@@ -361,13 +377,17 @@ impl ShipperCore {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let Some(batch) = stream.building.take() else { return };
         stream.head_grew = false;
-        stream.batch_size = batch.size();
-        stream.batches_sent_at = Some((self.now, stream.batches_sent_at.map(|(last, _)| last)));
+        let pace = stream.pace_mut();
+        pace.batch_size = batch.size();
+        pace.batches_sent_at = Some((self.now, pace.batches_sent_at.map(|(last, _)| last)));
         load.bytes += batch.bytes();
-        let (ranges, in_flight) = batch.send();
+        let (ranges, in_flight, spare) = batch.send();
         stream.in_flight = Some(Box::new(in_flight));
         stream.shown = None;
         load.draft(Drafted::Ranges { stream: id, ranges }, Part::Ranges(id));
+        if self.spare.len() < SPARE_MAX && spare.memory() < SPARE_BYTES_MAX {
+            self.spare.push(spare);
+        }
     }
 
     fn say_loss(&mut self, id: StreamId, loss: &Loss, load: &mut Load) {
@@ -456,9 +476,9 @@ impl ShipperCore {
             wake = wake.min(link);
         }
         if stream.building.is_some() && stream.busy.is_none() {
-            wake = wake.min((stream.building_since + self.config.timing.linger).max(link).max(stream.retry_at));
+            wake = wake.min((stream.pace().building_since + self.config.timing.linger).max(link).max(stream.retry_at));
         }
-        for at in [stream.retry_at, stream.rests_until] {
+        for at in [stream.retry_at, stream.pace().rests_until] {
             if at > self.now {
                 wake = wake.min(at);
             }
@@ -494,6 +514,10 @@ pub(super) fn provisional_of(stream: &Stream) -> Option<(Offset, u32)> {
     let newer = stream.shown.is_none_or(|(at, shown)| at != offset || shown < size);
     newer.then_some((offset, size))
 }
+
+/// Batches that were sent leave so many tables to those that come, and none that is larger than this.
+const SPARE_MAX: usize = 64;
+const SPARE_BYTES_MAX: usize = 16 << 10;
 
 /// A larger open event is shown by its first bytes; their number is the parser's.
 const PROVISIONAL_BYTES_MAX: u32 = 64 << 10;

@@ -7,7 +7,7 @@ use crate::identity::stream_id;
 use crate::kept::{Kept, Phase};
 use crate::records::{Agent, Entry};
 use crate::slots::{Slots, Snapshot};
-use crate::stream::{Lost, Orphan, Stream};
+use crate::stream::{Lost, Orphan, Stream, Streams};
 use outside::{Files, Metadata, Safeguard};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -89,7 +89,7 @@ impl ShipperCore {
             next_letters: now,
             holding: hold::Holding::default(),
             audit: None,
-            streams: BTreeMap::new(),
+            streams: Streams::default(),
             index: super::index::Index::default(),
             by_file: HashMap::new(),
             by_path: HashMap::new(),
@@ -102,6 +102,7 @@ impl ShipperCore {
             folders: BTreeMap::new(),
             link,
             scratch: Vec::new(),
+            spare: Vec::new(),
             bucket: crate::rate::Bucket::default(),
             out: Vec::new(),
             now,
@@ -278,11 +279,7 @@ fn is_copy(agent: &Agent, config: &ShipperConfig, folder: Metadata) -> bool {
 }
 
 /// Everything worth keeping, as records.
-fn snapshot(
-    agent: &Agent,
-    outside: &ShipperOutside,
-    streams: &BTreeMap<StreamId, Box<Stream>>,
-) -> impl FnOnce(&mut Snapshot) {
+fn snapshot(agent: &Agent, outside: &ShipperOutside, streams: &Streams) -> impl FnOnce(&mut Snapshot) {
     move |snapshot| {
         let agent = Agent { seen_ns: outside.clock.wall_ns(), ..agent.clone() };
         snapshot.put(&Entry::Agent(agent).encode());

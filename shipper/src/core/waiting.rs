@@ -53,6 +53,10 @@ impl Waiting {
     pub(super) fn remove(&mut self, id: &FileId) -> Option<Unplaced> {
         let file = self.files.remove(id)?;
         self.leave(*id, &file.path);
+        if self.files.is_empty() {
+            // After a start with many files it would stay large for ever.
+            self.by_group = HashMap::new();
+        }
         Some(file)
     }
 

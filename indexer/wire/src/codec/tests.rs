@@ -151,7 +151,7 @@ fn draft(request: &Request) -> Draft {
                     }
                     payload.events.clear();
                 }
-                DraftedRange { range, parse: parses.into_bytes() }
+                DraftedRange { range, parse: parses.take_bytes() }
             });
             Drafted::Ranges { stream: *stream, ranges: ranges.collect() }
         }

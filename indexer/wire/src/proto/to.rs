@@ -112,7 +112,7 @@ impl proto::Payload {
         for (event, bytes) in payload.iter() {
             parses.push(event, &event.fields, event.head_hash == w::head_hash(stream, first_line(&bytes)));
         }
-        proto::Payload { bytes: payload.bytes.clone(), parse: parses.into_bytes() }
+        proto::Payload { bytes: payload.bytes.clone(), parse: parses.take_bytes() }
     }
 }
 

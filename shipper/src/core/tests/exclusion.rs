@@ -77,6 +77,7 @@ fn left_out_from_the_mark_on_and_taken_in_from_the_size_it_has_then() {
 #[test]
 fn what_was_read_and_not_sent_is_left_out_too() {
     let mut w = World::new(2);
+    w.config.timing.linger = Duration::from_millis(20);
     w.append(FILE, &lines(0..10)).start().pass(Duration::from_secs(10));
     w.append(FILE, &lines(10..15));
     assert!(w.only().mark.0 == len(0..10), "nothing was sent yet");

@@ -4,6 +4,7 @@
 use super::world::{World, line, log};
 use crate::core::ShipperInput;
 use crate::{ShipperConfig, SourceRule};
+use outside::Clock as _;
 use parsers::redact::{Action, Rule, Rules};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +97,31 @@ fn a_source_names_zone_product_and_labels() {
     assert_eq!(of("legacy.log").labels, [("site".into(), "b".into()), ("team".to_owned(), "core".to_owned())]);
     assert_eq!(of("other.log").product, None);
     assert_eq!(of("other.log").labels.len(), 2);
+}
+
+#[test]
+fn what_comes_right_after_a_request_is_gathered_for_the_next_one() {
+    let mut w = World::new(7);
+    let gathers = |w: &World| {
+        let now = w.clock.monotonic();
+        w.core.as_ref().unwrap().gather_until().saturating_sub(now)
+    };
+    w.append("a.log", &lines(10)).start();
+    assert!(gathers(&w).is_zero(), "the first answer is waited for");
+    w.pass(Duration::from_secs(10));
+    assert!(gathers(&w).is_zero(), "nothing was sent lately");
+    w.append("a.log", &lines(10));
+    assert_eq!(w.requests.len(), 1, "the first line goes at once");
+    let left = gathers(&w);
+    assert!(!left.is_zero() && left <= w.config.timing.pace, "{left:?}");
+    // Where much waits an answer makes room for more.
+    w.append("a.log", &lines(60_000));
+    assert!(gathers(&w).is_zero());
+    w.pass(Duration::from_secs(10));
+    w.append("a.log", &lines(10));
+    assert!(!gathers(&w).is_zero());
+    w.step(ShipperInput::Shutdown);
+    assert!(gathers(&w).is_zero(), "the end is waited for");
 }
 
 #[test]
