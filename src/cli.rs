@@ -21,6 +21,8 @@ mod tail;
 mod telemetry;
 #[cfg(feature = "indexer")]
 mod token;
+#[cfg(feature = "shipper")]
+mod top;
 #[cfg(all(feature = "shipper", feature = "indexer"))]
 mod up;
 mod validate;
@@ -52,6 +54,8 @@ enum Command {
     #[cfg(feature = "shipper")]
     Status(status::Arguments),
     #[cfg(feature = "shipper")]
+    Top(top::Arguments),
+    #[cfg(feature = "shipper")]
     Audit(audit::Arguments),
     #[cfg(feature = "shipper")]
     Dlq(dlq::Arguments),
@@ -82,6 +86,8 @@ impl Arguments {
             Command::Serve(arguments) => serve::run(&arguments),
             #[cfg(feature = "shipper")]
             Command::Status(arguments) => status::run(&arguments),
+            #[cfg(feature = "shipper")]
+            Command::Top(arguments) => top::run(&arguments),
             #[cfg(feature = "shipper")]
             Command::Audit(arguments) => audit::run(&arguments),
             #[cfg(feature = "shipper")]

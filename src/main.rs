@@ -5,6 +5,8 @@
 mod cases;
 mod cli;
 mod client;
+#[cfg(feature = "shipper")]
+mod cloud;
 mod config;
 #[cfg(feature = "shipper")]
 mod observe;

@@ -71,6 +71,19 @@ pub(crate) fn wall_ns() -> i64 {
     outside::real::RealClock::default().wall_ns()
 }
 
+/// Does something on a thread of its own, and waits for it: what waits must not do so inside a runtime.
+///
+/// # Errors
+/// When there is no thread to be had.
+#[cfg(feature = "shipper")]
+pub(crate) fn apart<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work)?;
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 /// Waits.
 pub(crate) fn pause(time: std::time::Duration) {
     std::thread::sleep(time);

@@ -51,6 +51,12 @@ pub(crate) fn config(settings: &Settings, flags: &Flags) -> anyhow::Result<Shipp
     let open = usize::try_from(rim::raise_descriptors() / 2).unwrap_or(usize::MAX);
     rules.limits.files_open_max = open.clamp(FILES_OPEN.0, FILES_OPEN.1);
     rules.limits.idle_files_open_max = rules.limits.idle_files_open_max.min(rules.limits.files_open_max / 2);
+    if settings.flag("ship", "ec2") {
+        // Those of the file win.
+        let told = crate::cloud::labels().into_iter();
+        let new: Vec<_> = told.filter(|(name, _)| !rules.labels.iter().any(|(own, _)| own == name)).collect();
+        rules.labels.extend(new);
+    }
     Ok(ShipperConfig { folders, since: flags.since.unwrap_or(rules.since), until_idle: flags.until_idle, ..rules })
 }
 

@@ -84,7 +84,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 const FILE_NAME: &str = "status.json";
 
-fn read(folder: &Path) -> anyhow::Result<Status> {
+/// The status file in a state folder.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn read(folder: &Path) -> anyhow::Result<Status> {
     let path = folder.join(FILE_NAME);
     let text = rim::read_text_whole(&path).with_context(|| {
         format!("no shipper has written a status into `{}`; name its folder with --state", folder.display())
@@ -101,12 +105,12 @@ fn look_again(file: &mut FileStatus) {
 }
 
 /// Whether the shipper that wrote a status of this age has ended.
-fn is_stale(folder: &Path, age: Duration) -> bool {
+pub(super) fn is_stale(folder: &Path, age: Duration) -> bool {
     age > STALE_AFTER && !shipper::is_running(folder).unwrap_or(false)
 }
 
 /// What is not well, in one sentence.
-fn trouble(status: &Status, is_stale: bool) -> Option<String> {
+pub(super) fn trouble(status: &Status, is_stale: bool) -> Option<String> {
     if let Some(error) = &status.last_error {
         return Some(error.clone());
     }

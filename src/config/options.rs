@@ -215,6 +215,15 @@ pub(crate) const ALL: &[OptionSpec] = &[
     option("ship", "labels", Kind::Labels, "Fixed fields added to each event, by full name.").unset("none"),
     option(
         "ship",
+        "ec2",
+        Kind::Flag,
+        "Ask EC2's instance metadata service (version 2), at the start, for fields of each event: `cloud.provider`, \
+         `cloud.account.id`, `cloud.region`, `cloud.availability_zone`, `cloud.instance.id`, `cloud.machine.type`, \
+         `cloud.image.id`, and `cloud.instance.name` where the instance shows its tags. `labels` of the same name win.",
+    )
+    .default("false"),
+    option(
+        "ship",
         "rate",
         Kind::Size { min: 4 << 10, max: 16 * GIB },
         "Bytes of log read a second, over all files. Reading waits, nothing is dropped: the files are the buffer. \

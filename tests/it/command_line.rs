@@ -88,6 +88,7 @@ fn every_command_has_help_with_an_example() {
         &["search"],
         &["tail"],
         &["status"],
+        &["top"],
         &["validate"],
     ] {
         let help = String::from_utf8(run(&[command, &["--help"]].concat())).unwrap();
@@ -205,6 +206,10 @@ fn status_tells_when_all_is_shipped() {
     assert_eq!(Path::new(file["path"].as_str().unwrap()), place.logs().join("wso2carbon.log"));
     assert_eq!((&file["size"], &file["behind_bytes"]), (&file["mark"], &serde_json::json!(0)));
     assert_eq!(file["stream"].as_str().unwrap().len(), 16);
+    let top = run(&["top", "--data", &place.data(), "--rounds", "2", "--every", "200ms"]);
+    let top = String::from_utf8(top).unwrap();
+    assert_eq!(top.matches("wso2carbon.log").count(), 2, "{top}");
+    assert!(top.contains("1 files; written 0 B/s") && top.contains("all well"), "{top}");
 }
 
 #[test]
