@@ -39,8 +39,9 @@ const AUDIT_ASKED: &str = "ask-audit";
 /// Name of the status file in the state folder.
 pub const STATUS_FILE: &str = "status.json";
 
-/// The thread goes round at least this often; one that does not for [`STUCK_AFTER`] is stuck.
-const ROUND_EVERY: Duration = Duration::from_secs(1);
+/// The thread goes round at least this often; one that does not for [`STUCK_AFTER`] is stuck. While nothing happens that is
+/// most of what it costs.
+const ROUND_EVERY: Duration = Duration::from_secs(2);
 /// A full round may read 2 MiB from a slow disk and sync twice.
 const STUCK_AFTER: Duration = Duration::from_secs(60);
 
@@ -78,7 +79,7 @@ impl Handle {
         self.inbox.shutdown();
     }
 
-    /// How things stood within the last second or so; with many files those are of an earlier moment.
+    /// How things stood within the last two seconds or so; with many files those are of an earlier moment.
     pub fn status(&self) -> Status<Totals> {
         self.status.lock().expect("no panic while it is copied").clone()
     }
@@ -180,6 +181,9 @@ impl Rim {
                 next_look = now + STATUS_EVERY;
                 asked = audit_asked(&self.state);
                 moved |= self.renew_outline() | self.core.files_moved();
+                if !moved {
+                    next_look = now + ROUND_EVERY;
+                }
                 if now >= next_status && (moved || now >= status_again) {
                     moved = false;
                     let files = self.write_status();
@@ -196,7 +200,7 @@ impl Rim {
                 self.watches.unwatched.iter().for_each(|folder| self.inbox.changed(folder.clone()));
                 next_poll = now + POLL_EVERY;
             }
-            let mut wake = wake.min(next_look).min(next_renew).min(now + ROUND_EVERY);
+            let mut wake = wake.min(next_look).min(next_renew).min(now + ROUND_EVERY).min(self.manager.next_round());
             if !self.watches.unwatched.is_empty() {
                 wake = wake.min(next_poll);
             }

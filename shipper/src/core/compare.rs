@@ -142,6 +142,16 @@ impl ShipperCore {
         self.unplaced.of_group(path).any(|(_, file)| !file.is_damaged && group(&file.path) == own)
     }
 
+    /// Whether a file that may be a generation of this name could not be read: what it holds is not gone (protocol rule 9). One that is
+    /// damaged tells nothing any more.
+    pub(super) fn is_unread(&self, path: &Path) -> bool {
+        let own = group(path);
+        let damaged = |name: &Path| self.unplaced.of_group(name).any(|(_, file)| file.is_damaged && file.path == name);
+        let folder = path.parent().and_then(|folder| self.folders.get(folder));
+        let refused = folder.into_iter().flat_map(|f| &f.waiting).filter(|(_, why)| why.is_some());
+        refused.into_iter().any(|(name, _)| group(name) == own && !damaged(name))
+    }
+
     /// Looks at the files whose time has come, within the budget of one step.
     pub(super) fn place_due(&mut self) {
         let due: Vec<FileId> = self.unplaced.iter().filter(|(_, f)| f.next <= self.now).map(|(id, _)| *id).collect();

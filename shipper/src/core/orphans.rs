@@ -60,7 +60,7 @@ impl ShipperCore {
             .filter_map(|s| {
                 let orphan = s.orphan?;
                 let waited = self.now >= orphan.since + close_after && self.scans.is_idle();
-                let compared = self.is_compared(&s.kept.path);
+                let compared = self.is_compared(&s.kept.path) || self.is_unread(&s.kept.path);
                 // The mark is the indexer's to tell: until it did, nothing can be said of what is missing.
                 (waited && !compared && s.opened == Opened::Yes).then_some((s.kept.id, orphan.how))
             })

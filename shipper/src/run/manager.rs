@@ -68,6 +68,11 @@ impl Manager {
         }
     }
 
+    /// When the thread must go round next, whatever else there is to do.
+    pub(super) fn next_round(&self) -> Duration {
+        if self.watchdog.is_some() { self.next_beat } else { Duration::MAX }
+    }
+
     /// How things stand; said when it changed.
     pub(super) fn status(&mut self, status: &Status<Totals>) {
         if self.socket.is_none() {
@@ -115,6 +120,8 @@ mod tests {
         manager.round(Duration::from_secs(11));
         manager.stopping();
         assert_eq!(all(), ["WATCHDOG=1", "STOPPING=1"]);
+        assert_eq!(manager.next_round(), Duration::from_secs(21));
+        assert_eq!(Manager::default().next_round(), Duration::MAX);
         Manager::default().round(Duration::ZERO);
         Manager::at("/no/such/socket", None).round(Duration::ZERO);
     }

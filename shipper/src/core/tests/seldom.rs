@@ -405,3 +405,22 @@ fn an_answer_to_a_claim_is_about_the_files_it_asked_for() {
     w.pass(Duration::from_secs(60));
     assert_eq!(have(&w), [lines(0..20), lines(100..120)], "{:#?}", w.notices);
 }
+
+#[test]
+fn a_copy_that_cannot_be_read_for_a_while_is_waited_for() {
+    const EIO: i32 = 5;
+    let mut w = World::new(113);
+    w.append("a.log", &lines(0..5)).start().pass(Duration::from_secs(10));
+    // Five more are seen, and not read before the file is truncated.
+    w.disk.refuse_reads(1, EIO);
+    w.append("a.log", &lines(5..10));
+    w.disk.truncate(&log("a.log")).unwrap();
+    w.append("a.log", &lines(20..21));
+    w.disk.append(&log("a.log.1"), &lines(0..10));
+    w.disk.refuse_reads(u32::MAX, EIO);
+    w.step(ShipperInput::Overflow).pass(Duration::from_secs(30));
+    assert!(!w.notices.iter().any(|n| n.contains("lost")), "{:#?}", w.notices);
+    w.disk.refuse_reads(0, EIO);
+    w.pass(Duration::from_secs(120));
+    assert_eq!(have(&w), [lines(0..10), lines(20..21)], "{:#?}", w.notices);
+}
