@@ -23,7 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const SEEN_ONLY_IN: &[(&str, &[&str], &str)] = &[
     ("tantivy", &["indexer/src/store/embedded"], "another store can take its place"),
     ("axum", &["indexer/src/http", "indexer/src/serve", "benches/"], "HTTP is an edge"),
-    ("reqwest", &["shipper/src/", "src/client.rs", "tests/", "benches/"], "HTTP is an edge"),
+    ("reqwest", &["shipper/src/", "src/client.rs", "src/cloud.rs", "tests/", "benches/"], "HTTP is an edge"),
     ("notify", &["shipper/src/", "indexer/outside/src/"], "watches are a rim"),
 ];
 
