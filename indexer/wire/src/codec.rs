@@ -109,6 +109,9 @@ struct Room {
 
 thread_local! {
     static ROOM: RefCell<Room> = RefCell::default();
+    /// Making one costs more than a small answer.
+    static UNPACKER: RefCell<zstd::bulk::Decompressor<'static>> =
+        RefCell::new(zstd::bulk::Decompressor::new().expect("there is memory for it"));
 }
 
 /// A request is at most a little larger than this: 4 MiB of events and their parse.
@@ -170,7 +173,8 @@ fn open(magic: [u8; 4], bytes: &[u8], limits: Limits) -> Result<Bytes, DecodeErr
     if size > allowed {
         return Err(DecodeError::TooLarge(allowed));
     }
-    let body = zstd::bulk::decompress(compressed, size).map_err(|_| DecodeError::Malformed("the body is not zstd"))?;
+    let unpacked = UNPACKER.with_borrow_mut(|unpacker| unpacker.decompress(compressed, size));
+    let body = unpacked.map_err(|_| DecodeError::Malformed("the body is not zstd"))?;
     if body.len() != size {
         return Err(DecodeError::Malformed("the body has not the size it says"));
     }
