@@ -175,6 +175,10 @@ impl Letter {
     }
 }
 
+fn extension(replay: bool) -> &'static str {
+    if replay { REPLAY } else { WAITING }
+}
+
 fn name_of(key: Key, extension: &str) -> String {
     format!("{:016x}-{:012x}.{extension}", key.0.0, key.1.0)
 }
@@ -286,33 +290,60 @@ impl DeadLetters {
         self.known.iter().filter(|(_, (_, replay))| *replay).map(|((stream, _), _)| *stream).collect()
     }
 
-    /// Makes a letter durable; one that is there already is left as it is.
+    /// Makes a letter durable. One that is there already stays, unless it holds something else: what was cut for a store
+    /// that is gone may go further now, and all that is recorded as dead must be in its letter.
     pub(crate) fn write(&mut self, letter: &Letter, path: &Path, now_ns: i64) -> Result<(), LetterError> {
-        let key = letter.key();
-        if self.known.contains_key(&key) {
+        if self.holds(letter)? {
             return Ok(());
         }
+        let key = letter.key();
         let letter = Letter { path: path.to_string_lossy().into_owned(), written_ns: now_ns, ..letter.clone() };
         let bytes = letter.encode();
         let size = blocks(bytes.len() as u64);
-        if self.size().1 + size > self.bytes_max {
+        if self.size_with(key, size) > self.bytes_max {
             // Someone may have made room.
             let _looked = self.look();
-            if self.size().1 + size > self.bytes_max {
+            if self.size_with(key, size) > self.bytes_max {
                 return Err(LetterError::Full(self.bytes_max));
             }
         }
-        self.put(key, &bytes).map_err(|source| LetterError::Io { path: self.path(key, WAITING), source })?;
-        self.known.insert(key, (size, false));
+        let replay = self.known.get(&key).is_some_and(|(_, replay)| *replay);
+        let path = self.path(key, extension(replay));
+        self.put(&path, &bytes).map_err(|source| LetterError::Io { path, source })?;
+        self.known.insert(key, (size, replay));
         Ok(())
     }
 
-    fn put(&self, key: Key, bytes: &[u8]) -> io::Result<()> {
+    /// Whether this letter is there.
+    fn holds(&mut self, letter: &Letter) -> Result<bool, LetterError> {
+        let key = letter.key();
+        for looked in [false, true] {
+            let Some((_, replay)) = self.known.get(&key) else { return Ok(false) };
+            match read_letter(&*self.files, &self.path(key, extension(*replay))) {
+                Ok(there) => return Ok(there.body.size == letter.body.size && there.bytes == letter.bytes),
+                // Its event is at hand.
+                Err(LetterError::Damaged(_)) => return Ok(false),
+                // Renamed or moved away since the folder was looked at.
+                Err(LetterError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound && !looked => {
+                    self.look().map_err(|source| LetterError::Io { path: self.folder.clone(), source })?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Bytes of all letters, with one of this size in the place of that of `key`.
+    fn size_with(&self, key: Key, size: u64) -> u64 {
+        self.size().1 + size - self.known.get(&key).map_or(0, |(before, _)| *before)
+    }
+
+    fn put(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         if self.known.is_empty() {
             self.files.create_folder_all(&self.folder)?;
             self.files.sync_folder(self.folder.parent().unwrap_or(Path::new(".")))?;
         }
-        write_whole(&*self.files, &self.path(key, WAITING), bytes)
+        write_whole(&*self.files, path, bytes)
     }
 
     /// Reads a letter that is to be sent again.

@@ -1,4 +1,5 @@
-//! Many runs of the simulation: `soak [RUNS] [FIRST_SEED]`, a million runs from seed 0 by default.
+//! Many runs of the simulation: `soak [RUNS] [FIRST_SEED]`, a million runs from seed 0 by default. With
+//! `SIMULATION_TRACE=1` it tells what happened in one that failed.
 #![allow(clippy::print_stdout, reason = "a command line tool")]
 
 use std::process::ExitCode;
@@ -15,10 +16,11 @@ fn main() -> ExitCode {
         println!("usage: soak [RUNS] [FIRST_SEED]");
         return ExitCode::from(2);
     };
+    let options = Options { trace: std::env::var("SIMULATION_TRACE").is_ok(), ..Options::default() };
     let mut counts = Counts::default();
     let mut failed = 0u64;
     for seed in first..first + runs {
-        match run(seed, Options::default()) {
+        match run(seed, options) {
             Ok(of_run) => counts.add(&of_run),
             Err(failure) => {
                 println!("{failure}");

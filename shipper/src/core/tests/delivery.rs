@@ -115,6 +115,29 @@ fn a_dead_letter_is_replayed_when_asked_for_and_goes_after_the_answer() {
 }
 
 #[test]
+fn a_letter_grows_with_its_event_when_the_store_begins_anew() {
+    for asked in [false, true] {
+        let mut w = World::new(12);
+        w.indexer.rejects = Some(b"message number 2\n");
+        w.append(FILE, &line(2)).start().pass(Duration::from_secs(7));
+        let cut = line(2).len() as u64;
+        assert_eq!(w.only().dead, [(0, cut)], "closed as nothing more came");
+        w.append(FILE, b"\tat org.wso2.Late\n").pass(Duration::from_secs(7));
+        if asked {
+            let key = (letters(&w)[0].stream, letters(&w)[0].body.offset);
+            dead::ask_for_replay(&*w.disk.process(), Path::new(STATE), key.0, key.1).unwrap();
+        }
+        w.indexer.rows.clear();
+        w.indexer.incarnation = 8;
+        w.kill().start().pass(Duration::from_secs(7));
+        let whole = [&line(2)[..], b"\tat org.wso2.Late\n"].concat();
+        assert_eq!(w.only().dead, [(0, whole.len() as u64)], "for the new store nothing was cut");
+        assert_eq!(letters(&w).iter().map(|letter| &letter.bytes).collect::<Vec<_>>(), [&whole], "asked: {asked}");
+        assert_eq!(w.status().dead_letters, 1);
+    }
+}
+
+#[test]
 fn killed_at_any_call_a_dead_event_has_its_letter() {
     for call in 0..200 {
         let mut w = with_a_rejected_event(5);
