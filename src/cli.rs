@@ -18,6 +18,8 @@ pub(crate) mod ship;
 #[cfg(feature = "shipper")]
 mod status;
 mod tail;
+#[cfg(feature = "shipper")]
+mod tap;
 mod telemetry;
 #[cfg(feature = "indexer")]
 mod token;
@@ -60,6 +62,8 @@ enum Command {
     #[cfg(feature = "shipper")]
     Dlq(dlq::Arguments),
     Tail(tail::Arguments),
+    #[cfg(feature = "shipper")]
+    Tap(tap::Arguments),
     #[cfg(feature = "indexer")]
     Token(token::Arguments),
     Validate(validate::Arguments),
@@ -93,6 +97,8 @@ impl Arguments {
             #[cfg(feature = "shipper")]
             Command::Dlq(arguments) => dlq::run(&arguments),
             Command::Tail(arguments) => tail::run(&arguments),
+            #[cfg(feature = "shipper")]
+            Command::Tap(arguments) => tap::run(&arguments),
             #[cfg(feature = "indexer")]
             Command::Token(arguments) => token::run(&arguments),
             Command::Validate(arguments) => validate::run(&arguments),

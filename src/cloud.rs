@@ -17,6 +17,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// It may not be there in the first moments of an instance.
 const TRIES: u32 = 3;
 const BETWEEN_TRIES: Duration = Duration::from_millis(500);
+/// What may be done about a service that does not answer.
+const ADVICE: &str = "is this an EC2 instance, with its metadata service switched on? From a container it is reached with a hop limit \
+    of 2 (`aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2`); elsewhere leave `ec2` out of [ship]";
 /// The document has some 500 bytes.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
 
@@ -41,7 +44,7 @@ pub(crate) fn labels() -> Vec<(String, String)> {
             match rim::apart("ec2", move || ask_again(&endpoint)) {
                 Ok(labels) => labels,
                 Err(error) => {
-                    rim::say(&format!("carbontrail: no fields of EC2 in events: {error:#} (`ec2` in [ship])"));
+                    rim::say(&format!("carbontrail: no fields of EC2 in events: {error:#}; {ADVICE}"));
                     Vec::new()
                 }
             }

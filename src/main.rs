@@ -8,6 +8,7 @@ mod client;
 #[cfg(feature = "shipper")]
 mod cloud;
 mod config;
+mod flat;
 #[cfg(feature = "shipper")]
 mod observe;
 mod out;
@@ -17,6 +18,8 @@ mod rim;
 mod serving;
 #[cfg(feature = "shipper")]
 mod shipping;
+#[cfg(feature = "shipper")]
+mod tapping;
 
 use clap::Parser as _;
 use std::process::ExitCode;

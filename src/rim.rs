@@ -38,6 +38,23 @@ pub(crate) fn read_text_whole(path: &Path) -> io::Result<String> {
     std::fs::read_to_string(path)
 }
 
+/// Removes a file that may not be there.
+#[cfg(feature = "shipper")]
+pub(crate) fn remove(path: &Path) {
+    // Whoever needs its place finds out why it could not be removed.
+    let _gone = std::fs::remove_file(path);
+}
+
+/// Lets only the owner read and write a file, or connect to a socket.
+///
+/// # Errors
+/// What the system said.
+#[cfg(feature = "shipper")]
+pub(crate) fn keep_to_owner(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+}
+
 /// Whether `path` is a file.
 pub(crate) fn is_file(path: &Path) -> bool {
     path.is_file()

@@ -24,6 +24,7 @@ mod spill;
 mod status;
 mod stream;
 mod tail;
+mod tap;
 mod watch;
 
 pub use audit::{Audit, AuditSum, IndexerBooks, StreamAudit};
@@ -37,3 +38,4 @@ pub use forward::{AnswerTo, Forward, ForwardError, HttpForward, Probe, Way};
 pub use identity::fits_any;
 pub use run::{AUDIT_FILE, Handle, Running, STATUS_FILE, ask_for_audit, is_running, start};
 pub use status::{FileStatus, Link, Progress, Status, Totals};
+pub use tap::{Heard, Listener, Tapped, Taps};

@@ -5,8 +5,9 @@ use crate::config::{Settings, file, places};
 use crate::observe;
 use crate::rim;
 use crate::shipping::{self, Flags};
+use crate::tapping;
 use anyhow::{Context as _, bail};
-use shipper::{ExitReason, Handle, HttpForward, Running, Way};
+use shipper::{ExitReason, Handle, HttpForward, Running, Tapped, Taps, Way};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -69,12 +70,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let token_file = arguments.token_file.clone().or_else(|| settings.path("ship", "token_file"));
     let token = token_file.map(|path| token(&path)).transpose()?;
-    let forward = HttpForward::by(&to, token, &way(&settings)?)?;
+    let taps = Arc::new(Taps::default());
+    let forward = Tapped::new(HttpForward::by(&to, token, &way(&settings)?)?, Arc::clone(&taps));
     let state = arguments.state.clone().or_else(|| settings.path("ship", "state"));
+    let state = state.unwrap_or_else(places::state_folder);
     super::telemetry::start();
-    let running = shipper::start(&state.unwrap_or_else(places::state_folder), config, Arc::new(forward))?;
+    let running = shipper::start(&state, config, Arc::new(forward))?;
     let listen = arguments.listen.or_else(|| settings.address("ship", "listen"));
     super::runtime()?.block_on(async {
+        let _socket = tapping::start(&state, taps);
         if let Some(address) = listen {
             let bound = observe::start(address, running.handle()).await;
             let bound = bound.with_context(|| format!("failed to listen on {address} for /metrics and /health"))?;

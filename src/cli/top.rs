@@ -88,14 +88,18 @@ fn rows<'s>(before: &Status, now: &'s Status) -> Vec<Row<'s>> {
     rows
 }
 
+fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
 /// All lines of one round.
 fn screen(before: &Status, now: &Status, is_stale: bool, most: usize) -> Vec<String> {
     let rows = rows(before, now);
     let sum = |of: fn(&Row<'_>) -> u64| rows.iter().map(of).sum::<u64>();
     let mut lines = vec![
         format!(
-            "{} files; written {}/s, shipped {}/s, behind {}; {} of {} requests on their way",
-            rows.len(),
+            "{}; written {}/s, shipped {}/s, behind {}; {} of {} requests on their way",
+            files(rows.len()),
             show_size(sum(|row| row.written)),
             show_size(sum(|row| row.shipped)),
             show_size(sum(|row| row.file.behind_bytes)),

@@ -5,10 +5,11 @@ use super::ship;
 use crate::config::{Settings, places};
 use crate::serving;
 use crate::shipping;
+use crate::tapping;
 use anyhow::Context as _;
 use indexer::access::Source;
 use indexer::serve::{StoreHandle, SubmitError};
-use shipper::{AnswerTo, SendError};
+use shipper::{AnswerTo, SendError, Tapped, Taps};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,13 +51,17 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let runtime = super::runtime()?;
     let serving = serving::Flags { data: Some(data.clone()), listen: arguments.listen };
     let server = serving::start(&settings, &serving)?;
+    let taps = Arc::new(Taps::default());
     let forward = by_call(server.store().clone(), runtime.handle().clone());
-    let shipper = shipper::start(&data.join(places::STATE_IN_DATA), config, Arc::new(forward));
+    let forward = Tapped::new(forward, Arc::clone(&taps));
+    let state = data.join(places::STATE_IN_DATA);
+    let shipper = shipper::start(&state, config, Arc::new(forward));
     let result = match shipper {
         Ok(shipper) => super::ready(&server).and_then(|()| {
             let mut failure = server.failure();
             let shipper_handle = shipper.handle();
             runtime.block_on(async {
+                let _socket = tapping::start(&state, taps);
                 tokio::select! {
                     result = ship::until_end(shipper) => result,
                     failed = failure.wait_for(Option::is_some) => {

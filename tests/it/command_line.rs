@@ -89,6 +89,7 @@ fn every_command_has_help_with_an_example() {
         &["tail"],
         &["status"],
         &["top"],
+        &["tap"],
         &["validate"],
     ] {
         let help = String::from_utf8(run(&[command, &["--help"]].concat())).unwrap();
@@ -209,7 +210,7 @@ fn status_tells_when_all_is_shipped() {
     let top = run(&["top", "--data", &place.data(), "--rounds", "2", "--every", "200ms"]);
     let top = String::from_utf8(top).unwrap();
     assert_eq!(top.matches("wso2carbon.log").count(), 2, "{top}");
-    assert!(top.contains("1 files; written 0 B/s") && top.contains("all well"), "{top}");
+    assert!(top.contains("1 file; written 0 B/s") && top.contains("all well"), "{top}");
 }
 
 #[test]

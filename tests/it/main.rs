@@ -18,5 +18,6 @@ mod proxy;
 mod secured;
 mod service;
 mod stage;
+mod tap;
 mod tidy;
 mod tls;

@@ -1,8 +1,9 @@
-//! An event as a row of a table or as one flat object with ECS names.
+//! An event as a row of a table or as one object.
 
 use super::{Arguments, Format};
+use crate::flat;
 use crate::out::Out;
-use parsers::{Continues, Event, Family, FieldId, FileFacts, Flags, Formats, Level, Value, explain};
+use parsers::{Continues, Event, Family, FieldId, FileFacts, Flags, Formats, Value, explain};
 use serde_json::{Map, Value as Json, json};
 use std::path::Path;
 
@@ -33,7 +34,7 @@ pub(super) fn event(
     bytes: &[u8],
     out: &mut Out,
 ) -> anyhow::Result<()> {
-    let mut object = object(file.path, event, bytes);
+    let mut object = flat::object(&file.path.display().to_string(), event, bytes);
     if arguments.format == Format::Ndjson {
         if arguments.explain {
             object.insert("explain".to_owned(), explained(file, event, bytes));
@@ -63,51 +64,6 @@ pub(super) fn event(
 /// Control bytes of a log must not drive a terminal.
 fn visible(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// The event as one flat object with ECS names; a field with several values as a list.
-fn object(path: &Path, event: &Event, bytes: &[u8]) -> Map<String, Json> {
-    let mut object = Map::new();
-    let mut put = |name: &str, value: Json| match object.get_mut(name) {
-        None => drop(object.insert(name.to_owned(), value)),
-        Some(Json::Array(list)) => list.push(value),
-        Some(first) => *first = Json::Array(vec![first.take(), value]),
-    };
-    put("log.file.path", json!(path.display().to_string()));
-    put("log.offset", json!(event.offset.0));
-    put("size", json!(event.size));
-    put("lines", json!(event.lines));
-    put("wso2.log.family", json!(event.family.name()));
-    put("event.dataset", json!(event.dataset.name()));
-    if let Some(time) = event.time {
-        let stamp = jiff::Timestamp::from_nanosecond(i128::from(time.utc.0)).unwrap_or_default();
-        put("@timestamp", json!(format!("{stamp:.3}")));
-        put("wso2.time.source", json!(format!("{:?}", time.source).to_lowercase()));
-        put("wso2.zone.source", json!(format!("{:?}", time.zone).to_lowercase()));
-    }
-    if event.level != Level::Unknown {
-        put("log.level", json!(format!("{:?}", event.level).to_uppercase()));
-    }
-    if event.get(FieldId::MESSAGE).is_none() {
-        put("message", json!(String::from_utf8_lossy(bytes.trim_ascii_end())));
-    }
-    for field in &event.fields {
-        if let Some(name) = field.id.name() {
-            put(name, value(&field.value, bytes));
-        }
-    }
-    object
-}
-
-fn value(value: &Value, bytes: &[u8]) -> Json {
-    match value {
-        Value::Span { start, len } => {
-            let span = bytes.get(*start as usize..(*start + *len) as usize).unwrap_or_default();
-            json!(String::from_utf8_lossy(span))
-        }
-        Value::Literal(text) => json!(text),
-        Value::Int(number) => json!(number),
-    }
 }
 
 /// What is said of each line: why it is a head or is not.
