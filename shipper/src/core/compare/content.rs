@@ -6,7 +6,7 @@
 use super::{EVIDENCE_BYTES, WAIT_MAX};
 use crate::core::ShipperCore;
 use crate::core::scan::group;
-use crate::identity::{is_archive, name_of, read_first};
+use crate::identity::{has_first_line, is_archive, name_of, read_first, stream_id};
 use crate::kept::{Head, Kept, Phase};
 use crate::packed::{is_packed, open_log};
 use crate::stream::{Naming, Stream};
@@ -60,13 +60,19 @@ pub(super) fn likeness(kept: &Kept, first: &[u8]) -> Likeness {
 }
 
 impl ShipperCore {
-    /// Whether another stream of its name, with a file of its own, begins as this file does: one of both is a copy.
+    /// Whether another stream of its name begins as this file does: one of both is a copy. That one may have lost its own file
+    /// just now, and be looking for this one.
     pub(in crate::core) fn begins_like_another(&self, id: StreamId, path: &Path, first: &[u8]) -> bool {
         let others = self.candidates(path).into_iter().filter(|other| *other != id);
         others.filter_map(|other| self.streams.get(&other)).any(|s| {
             let start = s.kept.start;
-            Safeguard::ContentMatched.holds() && s.has_file() && start.len >= EVIDENCE_BYTES && start.fits(first)
+            Safeguard::ContentMatched.holds() && start.len >= EVIDENCE_BYTES && start.fits(first)
         })
+    }
+
+    /// Whether the first line is that of the stream, as far as its id tells: not once the stream went on in another file.
+    fn has_first_line_of(&self, kept: &Kept, first: &[u8]) -> bool {
+        has_first_line(first) && stream_id(self.agent.id, kept.file, kept.born_ns, kept.generation, first) == kept.id
     }
 
     /// Whether a stream's own file begins with these bytes, fewer than are known of it. Where that cannot be told, it may.
@@ -155,9 +161,10 @@ impl ShipperCore {
                             return Ok(if known { Placing::Is(candidate) } else { Placing::Survey(unknown) });
                         }
                         repeats = repeats.or(Some(stream.kept.mark));
-                    } else if stream.orphan.is_some() && untold {
+                    } else if untold && (stream.orphan.is_some() || self.has_first_line_of(&stream.kept, first)) {
                         // Too short to be told by a hash of more bytes: it may be a copy of what was read already, and the
-                        // indexer may know more of that.
+                        // indexer may know more of that. Of a stream that no copy is looked for any more it must have the
+                        // first line: the first lines of a new file are often as short.
                         repeats = repeats.or(Some(Offset(facts.size)));
                     }
                     continue;
@@ -208,6 +215,7 @@ impl ShipperCore {
                 }
             }
         }
+        let mut claims: Option<Kept> = None;
         for offer in file.offers().iter().filter(|o| self.is_free(o.id)) {
             match likeness(offer, first) {
                 _ if wait.is_some() => continue,
@@ -240,11 +248,16 @@ impl ShipperCore {
             }
             let at_mark = offer.anchors.list().iter().rev().find(|a| a.at <= offer.mark).copied();
             if at_mark.map_or(Ok(true), |anchor| self.anchor_of(id, log, anchor, &mut unknown))? && unknown.is_empty() {
-                return Ok(Placing::Claims(Box::new(offer.clone())));
+                claims.get_or_insert_with(|| offer.clone());
             }
         }
         if !unknown.is_empty() {
             return Ok(Placing::Survey(unknown));
+        }
+        if let Some(kept) = claims.filter(|_| wait.is_none()) {
+            // That its stream began as what may repeat another's was known only here.
+            let until = repeats.filter(|until| *until > kept.mark).unwrap_or_default();
+            return Ok(Placing::Claims(Box::new(Kept { repeated_until: until, ..kept })));
         }
         if wait.is_none() && !settled && self.begins_like_unplaced(id, &path, first) {
             // One of both is a copy; the one that does not change any more is placed first.

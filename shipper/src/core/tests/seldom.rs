@@ -176,6 +176,37 @@ fn the_short_copy_of_a_file_that_grew_again_waits_until_that_is_noticed() {
     assert_eq!(have(&w), [lines(0..3), lines(10..20)], "{:#?}", w.notices);
 }
 
+#[test]
+fn a_short_copy_that_comes_when_nobody_looks_for_it_is_told_by_its_first_line() {
+    let mut w = World::new(118);
+    w.disk.append(&log("a.log"), &lines(0..10));
+    w.start().pass(Duration::from_secs(7));
+    w.disk.truncate(&log("a.log")).unwrap();
+    w.disk.append(&log("a.log"), &lines(50..60));
+    w.step(ShipperInput::Overflow).pass(Duration::from_secs(60));
+    // All of the first generation is shipped. What a copy of it holds, and a file that is as short.
+    w.disk.append(&log("a.log.1"), &line(0));
+    w.disk.append(&log("a.log.2"), &line(70));
+    assert!(line(0).len() < crate::kept::Head::START_BYTES);
+    w.step(ShipperInput::Overflow).pass(Duration::from_secs(60));
+    assert_eq!(have(&w), [lines(0..10), lines(50..60), line(70)], "{:#?}", w.notices);
+}
+
+#[test]
+fn a_copy_in_the_place_of_an_older_one_is_compared_with_who_lost_its_file() {
+    for seed in 120..130 {
+        let mut w = World::new(seed);
+        w.disk.append(&log("a.log.1"), &lines(30..40));
+        w.disk.append(&log("a.log"), &lines(0..10));
+        w.start().pass(Duration::from_secs(7));
+        w.kill();
+        w.disk.truncate(&log("a.log.1")).unwrap();
+        copy_and_truncate(&mut w, &lines(0..10), &lines(50..60));
+        w.start().pass(Duration::from_secs(60));
+        assert_eq!(have(&w), [lines(0..10), lines(30..40), lines(50..60)], "seed {seed}: {:#?}", w.notices);
+    }
+}
+
 /// A shipper loses its state; the copy of what it shipped is shorter than that.
 fn wiped_with_a_shorter_copy(seed: u64, copied: u64, in_two: bool) -> World {
     let mut w = World::new(seed);
@@ -214,6 +245,32 @@ fn where_nothing_tells_a_shorter_copy_it_is_shipped_and_flagged() {
         let bytes: Vec<u8> = repeated.flat_map(|(_, bytes)| bytes.iter().copied()).collect();
         assert_eq!(bytes, lines(0..copied), "{:#?}", w.notices);
     }
+}
+
+#[test]
+fn a_short_copy_is_flagged_though_the_state_is_lost_before_it_is_shipped() {
+    let mut w = World::new(119);
+    w.config.host_id = "host".to_owned();
+    w.disk.append(&log("a.log"), &lines(0..8));
+    w.start().pass(Duration::from_secs(7));
+    copy_and_truncate(&mut w, &lines(0..4), &lines(50..60));
+    w.step(ShipperInput::Overflow);
+    let is_known = |w: &World| w.indexer.rows.values().any(|row| row.open.factors.path.ends_with("a.log.1"));
+    for _ in 0..2000 {
+        if is_known(&w) {
+            break;
+        }
+        w.deliver(true);
+        w.clock.advance(Duration::from_millis(50));
+        w.step(ShipperInput::Tick);
+    }
+    assert!(is_known(&w), "{:#?}", w.notices);
+    while w.drop_request() {}
+    w.kill();
+    w.disk.remove_folder(Path::new("/state"));
+    w.start().pass(Duration::from_secs(60));
+    assert!(w.indexer.claims > 0);
+    assert_eq!(have(&w), [lines(0..8), lines(50..60)], "{:#?}", w.notices);
 }
 
 #[test]
