@@ -173,11 +173,15 @@ impl ShipperCore {
     fn rest(&mut self) {
         let done: Vec<StreamId> = self.active.iter().copied().filter(|id| self.may_rest(*id)).collect();
         for id in done {
-            self.active.remove(&id);
-            if let Some(stream) = self.streams.get_mut(&id) {
-                stream.behind_since = None;
-                stream.pace = None;
-            }
+            self.put_to_rest(id);
+        }
+    }
+
+    fn put_to_rest(&mut self, id: StreamId) {
+        self.active.remove(&id);
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.behind_since = None;
+            stream.pace = None;
         }
     }
 

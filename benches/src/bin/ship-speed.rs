@@ -334,17 +334,33 @@ fn steady(arguments: &Arguments) -> anyhow::Result<()> {
         let peak = process.memory_peak()? as f64 / 1e6;
         process.terminate()?;
         process.finish(LIMIT)?;
+        let compressing = compressing_alone(&logs)? * 10e6;
         row(
             &format!("`ship` at 10 MB/s over {count} files{}", if redacts { ", redaction on" } else { "" }),
             format!("{:.1} % of a core", cores * 100.0),
             format!(
-                "{:.1} MB resident, peak {peak:.1} MB; {rate:.1} MB/s, {} requests",
+                "{:.1} MB resident, peak {peak:.1} MB; {rate:.1} MB/s, {} requests; `zstd -1` of as much, at one go: {:.1} %",
                 median(resident),
-                sink.seen().requests
+                sink.seen().requests,
+                compressing * 100.0
             ),
         );
     }
     Ok(())
+}
+
+/// Seconds a byte of what was written takes the compressor, in blocks as large as a request.
+fn compressing_alone(logs: &Path) -> anyhow::Result<f64> {
+    const ENOUGH: usize = 64 << 20;
+    let mut text = Vec::new();
+    for folder in fs::read_dir(logs)? {
+        let file = fs::File::open(folder?.path().join("wso2carbon.log"))?;
+        file.take((ENOUGH - text.len()) as u64).read_to_end(&mut text)?;
+    }
+    let mut compressor = zstd::bulk::Compressor::new(1)?;
+    let before = thread_seconds()?;
+    compress(&mut compressor, &text, 512 << 10)?;
+    Ok((thread_seconds()? - before) / text.len() as f64)
 }
 
 /// 20,000 files, of which none or 100 are written to.

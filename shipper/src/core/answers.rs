@@ -181,7 +181,8 @@ impl ShipperCore {
             return;
         }
         stream.kept.anchors.merge(&state.anchors, state.mark);
-        if state.mark != stream.kept.mark || state.context != stream.kept.context || replayed {
+        let is_news = state.mark != stream.kept.mark || state.context != stream.kept.context || replayed;
+        if is_news {
             self.go_to(id, state);
         }
         self.declare_what_the_copy_lacks(id);
@@ -191,6 +192,10 @@ impl ShipperCore {
             // This store may not have heard that nothing more comes, or how the stream ended.
             stream.kept.phase = Phase::Detached;
             stream.naming = Naming::Nameless;
+        }
+        if !is_news && self.may_rest(id) {
+            // It was only asked for, see `ask`: nothing moved, and no status need be written.
+            self.put_to_rest(id);
         }
     }
 
