@@ -19,8 +19,8 @@ use wire::{ContinuesFrom, EventBody, Fate, Limits, Message, Ranges, Request, Str
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  carbontrail tap\n  carbontrail tap 'wso2carbon*.log' --format ndjson | jq 'select(.\"log.level\" == \"ERROR\")'\n\n\
-    An event is shown with the fields that are found in it. Those that are the same for a whole file (host, product,\n\
-    service, labels) go to the indexer once a file, and are not shown. While no indexer answers nothing is sent."
+    An event is shown with the fields that are found in it. Those that are the same for a whole file (host, product, service, \
+    labels) go to the indexer once a file, and are not shown. While no indexer answers nothing is sent."
 )]
 pub(crate) struct Arguments {
     /// Names or paths of files, with * and ?; without one: all.
