@@ -297,7 +297,7 @@ impl Default for Timing {
             scan_interval: Duration::from_secs(60),
             ask_interval: Duration::from_secs(10),
             linger: Duration::ZERO,
-            pace: Duration::from_millis(60),
+            pace: Duration::from_millis(50),
             read_pace: Duration::from_millis(100),
             retry_min: Duration::from_millis(200),
             retry_max: Duration::from_secs(30),

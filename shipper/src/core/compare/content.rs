@@ -255,7 +255,7 @@ impl ShipperCore {
             return Ok(Placing::Survey(unknown));
         }
         if let Some(kept) = claims.filter(|_| wait.is_none()) {
-            // That its stream began as what may repeat another's was known only here.
+            // That its stream began as what may repeat another's stood in the state that was lost.
             let until = repeats.filter(|until| *until > kept.mark).unwrap_or_default();
             return Ok(Placing::Claims(Box::new(Kept { repeated_until: until, ..kept })));
         }
