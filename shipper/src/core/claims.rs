@@ -150,11 +150,7 @@ impl ShipperCore {
         let mut stream = Stream::new(kept, self.now);
         stream.kept.file = facts.id;
         self.streams.insert(id, Box::new(stream));
-        self.adopt(id, path, facts, first, packed);
-        if let Some(stream) = self.streams.get_mut(&id).filter(|_| copy_ends.is_some()) {
-            stream.kept.copy_ends = copy_ends;
-            self.journal_stream(id);
-        }
+        self.adopt(id, path, facts, first, packed, copy_ends);
     }
 
     /// A stream that is offered and not one of ours with a file of its own.

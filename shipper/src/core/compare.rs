@@ -3,6 +3,8 @@
 //! A file seen first may be one that is known: moved to another inode, copied before its truncation, or
 //! compressed. It is compared with the streams of the same folder and name before it gets a stream of its own:
 //! - a stream that lost its file goes on in it, if the file begins alike and holds the same bytes before the mark;
+//! - one that is shorter, and ends at an anchor of such a stream, is a copy that was made before the last bytes came: the
+//!   stream can be read again from it, up to there;
 //! - a stream that still has its file makes it a copy in the making: it waits until it is clear which of both
 //!   stays (a compressed one for as long as it takes, another until it is unchanged for `close_after`);
 //! - a file that begins alike but ends otherwise is a new generation, from the last place that still fits
@@ -293,7 +295,11 @@ impl ShipperCore {
             }
             Placing::Is(stream) => {
                 let Some(file) = self.unplaced.remove(&id) else { return };
-                self.adopt(stream, &file.path, facts, first, packed);
+                self.adopt(stream, &file.path, facts, first, packed, None);
+            }
+            Placing::CopyOf(stream) => {
+                let Some(file) = self.unplaced.remove(&id) else { return };
+                self.adopt(stream, &file.path, facts, first, packed, Some(facts.size));
             }
             Placing::Claims(kept) => {
                 let Some(file) = self.unplaced.remove(&id) else { return };

@@ -87,8 +87,16 @@ impl ShipperCore {
         self.journal_stream(id);
     }
 
-    /// The stream goes on in another file that holds its bytes.
-    pub(super) fn adopt(&mut self, id: StreamId, path: &Path, facts: &Metadata, first: &[u8], packed: Option<Packed>) {
+    /// The stream goes on in another file that holds its bytes; all of them, or up to where a copy of it ends.
+    pub(super) fn adopt(
+        &mut self,
+        id: StreamId,
+        path: &Path,
+        facts: &Metadata,
+        first: &[u8],
+        packed: Option<Packed>,
+        copy_ends: Option<u64>,
+    ) {
         let generation = self.generation_of(facts);
         self.drop_pin(id);
         let (now, until_idle) = (self.now, self.config.until_idle);
@@ -123,7 +131,7 @@ impl ShipperCore {
         let shared: Arc<Path> = path.into();
         kept.path = Arc::clone(&shared);
         kept.packed = packed;
-        kept.copy_ends = None;
+        kept.copy_ends = copy_ends;
         kept.end_unknown = false;
         // What was to be declared lost is here after all. Where that was said already, the indexer's mark tells.
         kept.losses.clear();
@@ -153,7 +161,7 @@ impl ShipperCore {
         if stream.kept.file == spill::identity(id) {
             return false; // our own copy of a removed file; see `spilling`
         }
-        if seen <= end.0 || stream.kept.copy_ends.is_some() || !stream.kept.losses.is_empty() {
+        if seen <= end.0 || !stream.kept.losses.is_empty() {
             return false;
         }
         stream.kept.copy_ends = Some(stream.size);

@@ -366,6 +366,11 @@ impl ShipperCore {
             // place: it counts once the bytes before it were read.
             stream.kept.size_seen = stream.kept.size_seen.max(stream.size);
         }
+        let was_copied_on =
+            stream.kept.copy_ends.is_some_and(|end| facts.size > end) && facts.size >= stream.kept.mark.0;
+        if was_copied_on {
+            stream.kept.copy_ends = None;
+        }
         stream.size = facts.size;
         stream.modified_ns = facts.modified_ns;
         stream.grew_at = now;
@@ -376,6 +381,9 @@ impl ShipperCore {
         if facts.size != stream.kept.mark.0 && stream.kept.phase == Phase::Ended {
             // A stale writer: what it adds is read all the same (protocol rule 10).
             stream.kept.phase = Phase::Following;
+        }
+        if was_copied_on {
+            self.journal_stream(id);
         }
         self.active.insert(id);
         self.mark_moved(id);

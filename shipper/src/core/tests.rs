@@ -1,6 +1,7 @@
 //! Tests of the core against a simulated host.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod copies;
 mod crash;
 mod delivery;
 mod exactly_once;

@@ -22,6 +22,8 @@ use wire::{Anchor, StreamId};
 pub(super) enum Placing {
     /// It is this stream's file now.
     Is(StreamId),
+    /// It is a copy of this stream's file, made before the last bytes came that were shipped.
+    CopyOf(StreamId),
     /// It is this stream's file, of which only the indexer knew.
     Claims(Box<Kept>),
     /// A generation of its own; from an anchor of this stream on, if one fits.
@@ -124,7 +126,7 @@ impl ShipperCore {
         // One that goes on growing does not wait for ever.
         let long = self.now >= file.noted_at + close_after * WAIT_MAX;
         let settled = file.surveyed.is_some() || long || self.now >= file.changed_at + close_after;
-        let (mut wait, mut base, mut unknown, mut repeats) = (None, None, Vec::new(), None);
+        let (mut wait, mut base, mut unknown, mut repeats, mut copy_of) = (None, None, Vec::new(), None, None);
         if !Safeguard::ContentMatched.holds() {
             return Ok(Placing::New(None));
         }
@@ -205,6 +207,10 @@ impl ShipperCore {
             }
             if !long_enough {
                 repeats = repeats.or(Some(kept.mark));
+                let ends_at = kept.anchors.at(Offset(facts.size)).filter(|_| may_be_copied(kept, &path));
+                if copy_of.is_none() && ends_at.map_or(Ok(false), &mut fits)? {
+                    copy_of = Some(candidate);
+                }
             }
             for anchor in kept.anchors.list().iter().rev().filter(|a| a.at.0 > 0 && a.at.0 <= facts.size) {
                 if base.is_some() {
@@ -214,6 +220,9 @@ impl ShipperCore {
                     base = Some((candidate, *anchor));
                 }
             }
+        }
+        if let Some(stream) = copy_of.filter(|_| wait.is_none() && unknown.is_empty()) {
+            return Ok(Placing::CopyOf(stream));
         }
         let mut claims: Option<Kept> = None;
         for offer in file.offers().iter().filter(|o| self.is_free(o.id)) {
@@ -320,6 +329,12 @@ impl ShipperCore {
 /// What the indexer was told of its end stays; a loss that is only intended is none if the bytes turn up.
 fn is_closed(kept: &Kept) -> bool {
     kept.phase == Phase::Gone && kept.losses.iter().any(|l| l.to.is_none())
+}
+
+/// Whether a rotated file that ends at one of the stream's anchors is a copy of the stream's own: nothing else can be in it, and
+/// nobody writes to it. Where the end of the stream is not known, what the copy lacks could not be declared.
+fn may_be_copied(kept: &Kept, path: &Path) -> bool {
+    is_archive(&name_of(path)) && !kept.end_unknown && !is_closed(kept)
 }
 
 /// Whether a file is as long as the one that the stream has.

@@ -8,12 +8,12 @@ use std::path::Path;
 use std::time::Duration;
 use wire::{Answer, Message, Refusal, Verdict};
 
-fn lines(range: std::ops::Range<u64>) -> Vec<u8> {
+pub(super) fn lines(range: std::ops::Range<u64>) -> Vec<u8> {
     range.flat_map(line).collect()
 }
 
 /// Time passes while the indexer does not answer.
-fn silence(w: &mut World, seconds: u64) {
+pub(super) fn silence(w: &mut World, seconds: u64) {
     for _ in 0..seconds * 4 {
         w.clock.advance(Duration::from_millis(250));
         w.step(ShipperInput::Overflow);
@@ -22,7 +22,7 @@ fn silence(w: &mut World, seconds: u64) {
 }
 
 /// What the indexer has, stream by stream, without what is flagged as perhaps repeated.
-fn have(w: &World) -> Vec<Vec<u8>> {
+pub(super) fn have(w: &World) -> Vec<Vec<u8>> {
     let events = w.indexer.rows.values().map(|row| {
         let new = row.events.iter().filter(|(event, _)| !event.flags.has(Flags::REPEATED));
         new.flat_map(|(_, bytes)| bytes.iter().copied()).collect::<Vec<u8>>()
@@ -32,7 +32,7 @@ fn have(w: &World) -> Vec<Vec<u8>> {
     all
 }
 
-fn copy_and_truncate(w: &mut World, copied: &[u8], then: &[u8]) {
+pub(super) fn copy_and_truncate(w: &mut World, copied: &[u8], then: &[u8]) {
     w.disk.append(&log("a.log.1"), copied);
     w.disk.truncate(&log("a.log")).unwrap();
     w.disk.append(&log("a.log"), then);
@@ -151,129 +151,6 @@ fn an_indexer_that_does_not_know_the_agent_hears_who_it_is() {
 }
 
 #[test]
-fn the_short_copy_of_a_file_that_is_still_there_is_not_taken_for_another() {
-    let mut w = World::new(106);
-    // The copy is made when there is one line; the file goes on to more than a short head holds.
-    w.disk.append(&log("a.log"), &lines(0..3));
-    w.start().pass(Duration::from_secs(1));
-    w.disk.append(&log("a.log.1"), &line(0));
-    w.step(ShipperInput::Overflow).pass(Duration::from_secs(2));
-    assert_eq!(w.indexer.rows.len(), 1, "{:#?}", w.notices);
-    w.disk.truncate(&log("a.log")).unwrap();
-    w.disk.append(&log("a.log"), &lines(10..12));
-    w.step(ShipperInput::Overflow).pass(Duration::from_secs(60));
-    assert_eq!(have(&w), [lines(0..3), lines(10..12)], "{:#?}", w.notices);
-}
-
-#[test]
-fn the_short_copy_of_a_file_that_grew_again_waits_until_that_is_noticed() {
-    let mut w = World::new(116);
-    w.disk.append(&log("a.log"), &lines(0..3));
-    w.start().pass(Duration::from_secs(1));
-    // Copied when there was one line, and longer than before when it is looked at next.
-    copy_and_truncate(&mut w, &line(0), &lines(10..20));
-    w.step(ShipperInput::Overflow).pass(Duration::from_secs(60));
-    assert_eq!(have(&w), [lines(0..3), lines(10..20)], "{:#?}", w.notices);
-}
-
-#[test]
-fn a_short_copy_that_comes_when_nobody_looks_for_it_is_told_by_its_first_line() {
-    let mut w = World::new(118);
-    w.disk.append(&log("a.log"), &lines(0..10));
-    w.start().pass(Duration::from_secs(7));
-    w.disk.truncate(&log("a.log")).unwrap();
-    w.disk.append(&log("a.log"), &lines(50..60));
-    w.step(ShipperInput::Overflow).pass(Duration::from_secs(60));
-    // All of the first generation is shipped. What a copy of it holds, and a file that is as short.
-    w.disk.append(&log("a.log.1"), &line(0));
-    w.disk.append(&log("a.log.2"), &line(70));
-    assert!(line(0).len() < crate::kept::Head::START_BYTES);
-    w.step(ShipperInput::Overflow).pass(Duration::from_secs(60));
-    assert_eq!(have(&w), [lines(0..10), lines(50..60), line(70)], "{:#?}", w.notices);
-}
-
-#[test]
-fn a_copy_in_the_place_of_an_older_one_is_compared_with_who_lost_its_file() {
-    for seed in 120..130 {
-        let mut w = World::new(seed);
-        w.disk.append(&log("a.log.1"), &lines(30..40));
-        w.disk.append(&log("a.log"), &lines(0..10));
-        w.start().pass(Duration::from_secs(7));
-        w.kill();
-        w.disk.truncate(&log("a.log.1")).unwrap();
-        copy_and_truncate(&mut w, &lines(0..10), &lines(50..60));
-        w.start().pass(Duration::from_secs(60));
-        assert_eq!(have(&w), [lines(0..10), lines(30..40), lines(50..60)], "seed {seed}: {:#?}", w.notices);
-    }
-}
-
-/// A shipper loses its state; the copy of what it shipped is shorter than that.
-fn wiped_with_a_shorter_copy(seed: u64, copied: u64, in_two: bool) -> World {
-    let mut w = World::new(seed);
-    w.config.host_id = "host".to_owned();
-    w.disk.append(&log("a.log"), &lines(0..20));
-    if in_two {
-        w.start().pass(Duration::from_secs(7));
-        w.append("a.log", &lines(20..24)).pass(Duration::from_secs(7));
-    } else {
-        w.disk.append(&log("a.log"), &lines(20..24));
-        w.start().pass(Duration::from_secs(7));
-    }
-    w.kill();
-    w.disk.remove_folder(Path::new("/state"));
-    copy_and_truncate(&mut w, &lines(0..copied), &lines(50..60));
-    w.start().pass(Duration::from_secs(60));
-    assert_eq!(have(&w), [lines(0..24), lines(50..60)], "{:#?}", w.notices);
-    w
-}
-
-#[test]
-fn a_shorter_copy_of_what_the_indexer_has_is_claimed_by_what_it_holds() {
-    let w = wiped_with_a_shorter_copy(107, 20, true);
-    assert!(w.indexer.claims > 0);
-    let repeated = w.indexer.rows.values().flat_map(|row| &row.events).filter(|(e, _)| e.flags.has(Flags::REPEATED));
-    assert_eq!(repeated.count(), 0, "an anchor tells that it is a copy");
-}
-
-#[test]
-fn where_nothing_tells_a_shorter_copy_it_is_shipped_and_flagged() {
-    // By the head, which is known; and by less than is known of it.
-    for copied in [20, 8] {
-        let w = wiped_with_a_shorter_copy(108, copied, false);
-        let events = w.indexer.rows.values().flat_map(|row| &row.events);
-        let repeated = events.filter(|(event, _)| event.flags.has(Flags::REPEATED));
-        let bytes: Vec<u8> = repeated.flat_map(|(_, bytes)| bytes.iter().copied()).collect();
-        assert_eq!(bytes, lines(0..copied), "{:#?}", w.notices);
-    }
-}
-
-#[test]
-fn a_short_copy_is_flagged_though_the_state_is_lost_before_it_is_shipped() {
-    let mut w = World::new(119);
-    w.config.host_id = "host".to_owned();
-    w.disk.append(&log("a.log"), &lines(0..8));
-    w.start().pass(Duration::from_secs(7));
-    copy_and_truncate(&mut w, &lines(0..4), &lines(50..60));
-    w.step(ShipperInput::Overflow);
-    let is_known = |w: &World| w.indexer.rows.values().any(|row| row.open.factors.path.ends_with("a.log.1"));
-    for _ in 0..2000 {
-        if is_known(&w) {
-            break;
-        }
-        w.deliver(true);
-        w.clock.advance(Duration::from_millis(50));
-        w.step(ShipperInput::Tick);
-    }
-    assert!(is_known(&w), "{:#?}", w.notices);
-    while w.drop_request() {}
-    w.kill();
-    w.disk.remove_folder(Path::new("/state"));
-    w.start().pass(Duration::from_secs(60));
-    assert!(w.indexer.claims > 0);
-    assert_eq!(have(&w), [lines(0..8), lines(50..60)], "{:#?}", w.notices);
-}
-
-#[test]
 fn a_file_that_is_truncated_before_it_is_claimed_is_looked_for_in_its_copy() {
     let mut w = World::new(109);
     w.config.host_id = "host".to_owned();
@@ -348,30 +225,6 @@ fn the_answer_to_gone_does_not_end_a_stream_whose_copy_turned_up_meanwhile() {
     assert!(w.notices.iter().any(|n| n.contains("is what was")), "{:#?}", w.notices);
     w.pass(Duration::from_secs(60));
     assert_eq!(have(&w), [lines(0..12), lines(20..22)], "{:#?}", w.notices);
-}
-
-#[test]
-fn a_small_compressed_copy_is_unpacked_for_the_anchors_that_are_asked_for() {
-    let mut w = World::new(113);
-    // The head that is known reaches beyond what the copy holds.
-    w.disk.append(&log("a.log"), &lines(0..4));
-    w.start().pass(Duration::from_secs(7));
-    w.append("a.log", &lines(4..20));
-    silence(&mut w, 1);
-    w.disk.append(&log("a.log.1.gz"), &gz(&lines(0..8)));
-    w.disk.truncate(&log("a.log")).unwrap();
-    w.disk.append(&log("a.log"), &lines(30..32));
-    silence(&mut w, 2);
-    w.kill();
-    w.start().pass(Duration::from_secs(60));
-    let core = w.core.as_ref().unwrap();
-    assert!(core.unplaced.is_empty(), "it is unpacked again and again: {:#?}", w.notices);
-    let all = have(&w);
-    assert!(
-        all.contains(&lines(30..32)) && all.iter().any(|bytes| bytes.starts_with(&lines(0..8))),
-        "{:#?}",
-        w.notices
-    );
 }
 
 #[test]
@@ -461,23 +314,4 @@ fn an_answer_to_a_claim_is_about_the_files_it_asked_for() {
     }
     w.pass(Duration::from_secs(60));
     assert_eq!(have(&w), [lines(0..20), lines(100..120)], "{:#?}", w.notices);
-}
-
-#[test]
-fn a_copy_that_cannot_be_read_for_a_while_is_waited_for() {
-    const EIO: i32 = 5;
-    let mut w = World::new(113);
-    w.append("a.log", &lines(0..5)).start().pass(Duration::from_secs(10));
-    // Five more are seen, and not read before the file is truncated.
-    w.disk.refuse_reads(1, EIO);
-    w.append("a.log", &lines(5..10));
-    w.disk.truncate(&log("a.log")).unwrap();
-    w.append("a.log", &lines(20..21));
-    w.disk.append(&log("a.log.1"), &lines(0..10));
-    w.disk.refuse_reads(u32::MAX, EIO);
-    w.step(ShipperInput::Overflow).pass(Duration::from_secs(30));
-    assert!(!w.notices.iter().any(|n| n.contains("lost")), "{:#?}", w.notices);
-    w.disk.refuse_reads(0, EIO);
-    w.pass(Duration::from_secs(120));
-    assert_eq!(have(&w), [lines(0..10), lines(20..21)], "{:#?}", w.notices);
 }
