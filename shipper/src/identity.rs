@@ -98,6 +98,12 @@ impl Head {
     }
 }
 
+/// Tells first lines apart, those of other files too; 0 where it is not whole.
+pub(crate) fn line_hash(first: &[u8]) -> u32 {
+    let line = first.split_inclusive(|b| *b == b'\n').next().filter(|line| line.ends_with(b"\n"));
+    line.map_or(0, |line| xxh3_64(line) as u32)
+}
+
 /// Whether the first line is whole, or long enough, so that a stream's id can be computed again alike.
 pub(crate) fn has_first_line(first: &[u8]) -> bool {
     first.len() >= FIRST_LINE_BYTES_MAX || first.contains(&b'\n')

@@ -169,6 +169,8 @@ pub(crate) struct Kept {
     pub(crate) head: Head,
     /// The same of the first bytes alone.
     pub(crate) start: Head,
+    /// Of the first line alone, see [`line_hash`](crate::identity::line_hash).
+    pub(crate) line_hash: u32,
     /// Its file is a compressed one.
     pub(crate) packed: Option<Packed>,
     /// Its file is a copy that ends here; what the first file held behind it is lost.

@@ -232,6 +232,8 @@ struct StreamRecord {
     left_out_to: Option<u64>,
     #[prost(string, tag = "37")]
     left_out_by: String,
+    #[prost(fixed32, tag = "38")]
+    line_hash: u32,
 }
 
 fn number_of(bytes: &[u8]) -> u128 {
@@ -398,6 +400,7 @@ impl From<&Kept> for StreamRecord {
             losses: k.losses.iter().map(|l| loss_record(k.id, l)).collect(),
             start_len: k.start.len,
             start_hash: k.start.hash,
+            line_hash: k.line_hash,
             packed_file_bytes: k.packed.map(|p| p.file_bytes),
             packed_bytes: k.packed.map_or(0, |p| p.bytes),
             copy_ends: k.copy_ends,
@@ -423,6 +426,7 @@ impl From<StreamRecord> for Kept {
             generation: r.generation,
             head: Head { len: r.head_len, hash: r.head_hash },
             start: Head { len: r.start_len, hash: r.start_hash },
+            line_hash: r.line_hash,
             packed: r.packed_file_bytes.map(|file_bytes| Packed { file_bytes, bytes: r.packed_bytes }),
             copy_ends: r.copy_ends,
             end_unknown: r.end_unknown,

@@ -4,7 +4,7 @@ use super::index::group_hash;
 use super::report::cure;
 use super::scan::{Found, group};
 use super::{Importance, ShipperCore};
-use crate::identity::{has_first_line, is_archive, name_of, read_first, stream_id};
+use crate::identity::{has_first_line, is_archive, line_hash, name_of, read_first, stream_id};
 use crate::kept::{Anchors, Head, Kept, LeftOut, Packed, Phase};
 use crate::packed::is_packed;
 use crate::records::Entry;
@@ -256,6 +256,7 @@ impl ShipperCore {
             generation,
             head: Head::of(first),
             start: Head::start_of(first),
+            line_hash: line_hash(first),
             packed: begin.packed,
             copy_ends: None,
             end_unknown: false,

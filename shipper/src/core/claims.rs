@@ -188,6 +188,7 @@ fn kept_of(known: &Claimable) -> Kept {
         generation: 0,
         head: Head { len: factors.head_len, hash: factors.head_hash },
         start: Head::default(),
+        line_hash: 0,
         packed: None,
         copy_ends: None,
         end_unknown: false,

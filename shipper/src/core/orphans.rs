@@ -5,6 +5,7 @@
 //! declared lost (protocol rule 30). What was read and is still in memory is shipped all the same.
 
 use super::{Importance, ShipperCore};
+use crate::identity::line_hash;
 use crate::kept::{Head, Loss, Packed, Phase};
 use crate::spill;
 use crate::stream::{Lost, Naming, Opened, Orphan};
@@ -131,6 +132,13 @@ impl ShipperCore {
         let shared: Arc<Path> = path.into();
         kept.path = Arc::clone(&shared);
         kept.packed = packed;
+        if kept.start.len == 0 {
+            // Of a claimed stream the indexer knows the head alone.
+            kept.start = Head::start_of(&first[..first.len().min(kept.head.len as usize)]);
+        }
+        if kept.line_hash == 0 {
+            kept.line_hash = line_hash(first);
+        }
         kept.copy_ends = copy_ends;
         kept.end_unknown = false;
         // What was to be declared lost is here after all. Where that was said already, the indexer's mark tells.

@@ -4,6 +4,7 @@ use super::report::cure;
 use super::sending::provisional_of;
 use super::{Importance, ShipperCore};
 use crate::batch::{Batch, Course, Wiring};
+use crate::identity::line_hash;
 use crate::kept::{Head, Loss, Phase};
 use crate::stream::{Naming, Opened, Stream};
 use crate::tail::{self, Read, Tail};
@@ -434,6 +435,7 @@ impl ShipperCore {
             stream.head_grew = head.len as usize == Head::BYTES_MAX;
             stream.kept.head = head;
             stream.kept.start = Head::start_of(&first[..head.len as usize]);
+            stream.kept.line_hash = line_hash(&first[..head.len as usize]);
             self.journal_stream(id);
         }
     }

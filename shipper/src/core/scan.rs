@@ -366,9 +366,9 @@ impl ShipperCore {
             // place: it counts once the bytes before it were read.
             stream.kept.size_seen = stream.kept.size_seen.max(stream.size);
         }
-        let was_copied_on =
-            stream.kept.copy_ends.is_some_and(|end| facts.size > end) && facts.size >= stream.kept.mark.0;
-        if was_copied_on {
+        // It was being made still; or is no copy, and what is written to it is read as another generation's.
+        let is_no_end = stream.kept.copy_ends.is_some_and(|end| facts.size > end);
+        if is_no_end {
             stream.kept.copy_ends = None;
         }
         stream.size = facts.size;
@@ -382,7 +382,7 @@ impl ShipperCore {
             // A stale writer: what it adds is read all the same (protocol rule 10).
             stream.kept.phase = Phase::Following;
         }
-        if was_copied_on {
+        if is_no_end {
             self.journal_stream(id);
         }
         self.active.insert(id);

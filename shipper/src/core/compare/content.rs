@@ -6,7 +6,7 @@
 use super::{EVIDENCE_BYTES, WAIT_MAX};
 use crate::core::ShipperCore;
 use crate::core::scan::group;
-use crate::identity::{has_first_line, is_archive, name_of, read_first, stream_id};
+use crate::identity::{is_archive, line_hash, name_of, read_first};
 use crate::kept::{Head, Kept, Phase};
 use crate::packed::{is_packed, open_log};
 use crate::stream::{Naming, Stream};
@@ -61,6 +61,11 @@ pub(super) fn likeness(kept: &Kept, first: &[u8]) -> Likeness {
     Likeness::Alike
 }
 
+/// Whether a file begins with the stream's first line.
+fn has_first_line_of(kept: &Kept, first: &[u8]) -> bool {
+    kept.line_hash != 0 && line_hash(first) == kept.line_hash
+}
+
 impl ShipperCore {
     /// Whether another stream of its name begins as this file does: one of both is a copy. That one may have lost its own file
     /// just now, and be looking for this one.
@@ -70,11 +75,6 @@ impl ShipperCore {
             let start = s.kept.start;
             Safeguard::ContentMatched.holds() && start.len >= EVIDENCE_BYTES && start.fits(first)
         })
-    }
-
-    /// Whether the first line is that of the stream, as far as its id tells: not once the stream went on in another file.
-    fn has_first_line_of(&self, kept: &Kept, first: &[u8]) -> bool {
-        has_first_line(first) && stream_id(self.agent.id, kept.file, kept.born_ns, kept.generation, first) == kept.id
     }
 
     /// Whether a stream's own file begins with these bytes, fewer than are known of it. Where that cannot be told, it may.
@@ -163,7 +163,7 @@ impl ShipperCore {
                             return Ok(if known { Placing::Is(candidate) } else { Placing::Survey(unknown) });
                         }
                         repeats = repeats.or(Some(stream.kept.mark));
-                    } else if untold && (stream.orphan.is_some() || self.has_first_line_of(&stream.kept, first)) {
+                    } else if untold && (stream.orphan.is_some() || has_first_line_of(&stream.kept, first)) {
                         // Too short to be told by a hash of more bytes: it may be a copy of what was read already, and the
                         // indexer may know more of that. Of a stream that no copy is looked for any more it must have the
                         // first line: the first lines of a new file are often as short.
