@@ -162,8 +162,12 @@ impl HttpForward {
         if !matches!(address.scheme(), "http" | "https") || address.host_str().is_none() {
             return Err(ForwardError::Address(to.to_owned()));
         }
-        let client = way
-            .apply(reqwest::Client::builder())?
+        let mut client = way.apply(reqwest::Client::builder())?;
+        if !speaks_tls(&address, way.proxy.as_deref()) {
+            // None are missed then: a small host may have none, and they take memory.
+            client = client.tls_certs_only([]);
+        }
+        let client = client
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)
             .redirect(reqwest::redirect::Policy::none())
@@ -245,8 +249,22 @@ impl Drop for HttpForward {
     }
 }
 
+/// Whether TLS is spoken on the way: to the indexer, or to a proxy.
+fn speaks_tls(address: &reqwest::Url, proxy: Option<&str>) -> bool {
+    let is_secured = |url: &str| url.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("https:"));
+    let proxies = PROXY_VARIABLES.iter().filter_map(|name| std::env::var(name).ok());
+    is_secured(address.as_str()) || proxy.is_some_and(is_secured) || proxies.into_iter().any(|url| is_secured(&url))
+}
+
 fn refused_to_build(error: &reqwest::Error) -> ForwardError {
     match chain(error) {
+        why if why.contains("No CA certificates") => ForwardError::Setting {
+            what: "TLS",
+            why:
+                "this host trusts no authority; install its package of them (`ca-certificates`), or name the indexer's \
+                  own (`ca_file`)"
+                    .to_owned(),
+        },
         why if why.contains("KeyMismatch") => ForwardError::Setting {
             what: "the client certificate (`client_cert`)",
             why: "the key (`client_key`) is not its key".to_owned(),

@@ -309,6 +309,31 @@ fn without_the_certificate_that_mutual_tls_wants_nothing_gets_through_and_the_re
 }
 
 #[test]
+fn a_host_that_trusts_no_authority_ships_without_tls_and_hears_what_tls_wants() {
+    let Some(place) = Place::new() else { return };
+    let _terminator = place.terminate(&place.authority.sign(HERE), None);
+    place.write();
+    let nobody = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| (name, "/nowhere".to_owned()));
+    let secured = place.to(place.secured);
+    for words in ["ship", "doctor"] {
+        let refused = place.command(&[words], &secured, &nobody).output().unwrap();
+        let told = String::from_utf8_lossy(&[refused.stdout, refused.stderr].concat()).into_owned();
+        let cures = told.contains("`ca-certificates`") && told.contains("`ca_file`");
+        assert!(!refused.status.success() && cures, "{words}: {told}");
+    }
+    place.ship_all(&(secured + &place.trusts(&place.authority)), &nobody);
+    place.append("wso2carbon.log", &line("INFO", "counted seq=40;"));
+    place.ship_all(&format!("to = \"http://{}\"\n", place.stage.proxy.address), &nobody);
+    place.stage.every_file_comes_back(1);
+    let search = Command::new(carbontrail())
+        .args(["search", "counted", "--server", &place.stage.url()])
+        .envs(nobody)
+        .output()
+        .unwrap();
+    assert_eq!(search.stdout.split(|&b| b == b'\n').filter(|line| !line.is_empty()).count(), 41);
+}
+
+#[test]
 fn a_proxy_is_used_its_troubles_are_told_and_shipping_goes_on_when_it_is_back() {
     let Some(place) = Place::new() else { return };
     let _terminator = place.terminate(&place.authority.sign(HERE), None);
