@@ -182,6 +182,7 @@ impl ShipperCore {
         }
         stream.kept.anchors.merge(&state.anchors, state.mark);
         let is_news = state.mark != stream.kept.mark || state.context != stream.kept.context || replayed;
+        let phase = stream.kept.phase;
         if is_news {
             self.go_to(id, state);
         }
@@ -192,6 +193,10 @@ impl ShipperCore {
             // This store may not have heard that nothing more comes, or how the stream ended.
             stream.kept.phase = Phase::Detached;
             stream.naming = Naming::Nameless;
+        }
+        if self.streams.get(&id).is_some_and(|s| s.kept.phase != phase) {
+            // Once all are compared a start does not look at finished streams again: this one is none any more.
+            self.journal_stream(id);
         }
         if !is_news && self.may_rest(id) {
             // It was only asked for, see `ask`: nothing moved, and no status need be written.

@@ -285,6 +285,47 @@ fn a_death_while_streams_are_compared_with_a_new_store_is_made_up_for() {
 }
 
 #[test]
+fn a_death_after_streams_were_compared_with_a_new_store_is_made_up_for() {
+    let whole = lines(0..10).len() as u64;
+    let mut compared = 0;
+    for (delivered, arrives) in (1..6).flat_map(|n| [(n, false), (n, true)]) {
+        let mut w = World::new(132);
+        w.disk.append(&log("a.log"), &lines(0..10));
+        w.disk.append(&log("c.log"), &lines(20..30));
+        w.disk.append(&log("b.log"), &lines(50..52));
+        w.start().pass(Duration::from_secs(7));
+        // One is gone, one is rotated and has ended.
+        w.disk.remove(&log("a.log")).unwrap();
+        w.disk.rename(&log("c.log"), &log("c.log.1")).unwrap();
+        w.step(ShipperInput::Overflow).pass(Duration::from_secs(20));
+        w.indexer.rows.clear();
+        w.indexer.incarnation += 1;
+        w.append("b.log", &lines(52..54));
+        // It hears of the other store, compares, and dies; what it sent last may arrive after that.
+        for _ in 0..delivered {
+            while w.requests.is_empty() {
+                w.clock.advance(Duration::from_millis(10));
+                w.step(ShipperInput::Tick);
+            }
+            w.deliver(true);
+        }
+        compared += u32::from(w.core.as_ref().unwrap().agent.incarnation == w.indexer.incarnation);
+        w.clock.advance(Duration::from_secs(2));
+        w.step(ShipperInput::Tick);
+        w.kill();
+        if arrives {
+            w.deliver(true);
+        }
+        w.requests.clear();
+        w.start().pass(Duration::from_secs(60));
+        let lost: Vec<_> = w.indexer.rows.values().flat_map(|row| row.lost.clone()).collect();
+        assert_eq!(lost, [(0, Some(whole))], "{delivered} {arrives}: {:#?}", w.notices);
+        assert_eq!(have(&w), [lines(20..30), lines(50..54)], "{delivered} {arrives}: {:#?}", w.notices);
+    }
+    assert!(compared > 2, "in {compared} it had compared all");
+}
+
+#[test]
 fn an_answer_to_a_claim_is_about_the_files_it_asked_for() {
     let mut w = World::new(117);
     w.config.host_id = "host".to_owned();
