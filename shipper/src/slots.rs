@@ -11,10 +11,13 @@
 //! ```
 //! Numbers are little-endian. Records are appended and synced in groups; the first record that does not
 //! check ends the log. When a slot is full, or after any failed write, the other one gets a fresh snapshot:
-//! what stands in the current slot is never overwritten, so there is a whole state at every moment. Slots
+//! what stands in the current slot is never overwritten, so there is a whole state at every moment; and what was
+//! read at an opening is made durable before the other slot is written over. Slots
 //! come into being by rename, so when none is readable that is damage, never a start that was cut short.
 
 mod image;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use image::{Records, Snapshot};
 
@@ -47,6 +50,8 @@ pub(crate) struct Slots {
     poisoned: bool,
     /// The names of both files are durable: an earlier process may have died between renaming and syncing.
     named: bool,
+    /// What was read of the current slot at the opening, until it is known to be durable.
+    unproven: Option<Vec<u8>>,
 }
 
 enum Read {
@@ -77,6 +82,7 @@ impl Slots {
             pending: Vec::new(),
             poisoned: true,
             named: false,
+            unproven: None,
         };
         let mut best: Option<(usize, Image)> = None;
         let mut present = false;
@@ -151,9 +157,10 @@ impl Slots {
         self.current = slot;
         self.sequence = image.sequence;
         self.end = image.end as u64;
-        // What was read may stand in the page cache alone, after a sync that failed in the process before:
-        // the first write is a whole snapshot into the other slot.
+        // What was read may stand in the page cache alone: the process before died before its sync, or that failed. The
+        // first write is a whole snapshot into the other slot, which may be the only durable one until this one is.
         self.poisoned = true;
+        self.unproven = Some(image.bytes().to_vec());
         Ok(())
     }
 
@@ -197,8 +204,20 @@ impl Slots {
         Ok(())
     }
 
+    /// Makes durable what was read at the opening, before the other slot is written over. A sync alone would not do: pages that
+    /// one failed on may pass for clean. The same bytes once more harm nothing, however little of them arrives.
+    fn prove(&mut self) -> io::Result<()> {
+        if let (Some(bytes), Some(file)) = (&self.unproven, &self.file) {
+            file.write_all_at(bytes, 0)?;
+            file.sync()?;
+        }
+        self.unproven = None;
+        Ok(())
+    }
+
     /// Writes a snapshot into the other slot and goes on there.
     fn turn(&mut self, snapshot: impl FnOnce(&mut Snapshot)) -> io::Result<()> {
+        self.prove()?;
         let slot = if Safeguard::StateInTurn.holds() { 1 - self.current } else { 0 };
         let sequence = self.sequence + 1;
         let mut draft = Snapshot::new(sequence);

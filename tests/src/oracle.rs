@@ -180,7 +180,9 @@ impl Oracle {
         for event in &payload.events {
             let (from, to) = (event.offset.0, event.offset.0 + u64::from(event.size));
             let before = *cut.entry(from).or_insert(to);
-            if before != to && copy_end == Some(to) {
+            // In the middle of a line, even: what is left of it may begin an event where the whole line went on with one.
+            let ended_early = copy_end.is_some_and(|end| before > end && to < end);
+            if before != to && (copy_end == Some(to) || ended_early) {
                 cut.insert(from, to);
             } else if to < before && self.files.get(&stream).is_some_and(|index| generations[*index].removed) {
                 // A copy of a removed file that was not finished ends within the event: what is missing must be declared.

@@ -20,6 +20,11 @@ impl Image {
     pub(super) fn into_records(self) -> Records {
         Records { bytes: self.bytes, end: self.end }
     }
+
+    /// Header and records as they stand in the slot.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.end]
+    }
 }
 
 /// The records of the slot that is current at an opening, snapshot first.
