@@ -47,7 +47,8 @@ impl Client {
             Err(_) if server.starts_with("http://") => make().tls_certs_only([]).build(),
             result => result,
         };
-        let http = http.context("failed to set up the HTTP client")?;
+        let why = "failed to set up the HTTP client; where no CA certificates are found, install `ca-certificates`";
+        let http = http.context(why)?;
         let scope = match (&place.owner, &place.env) {
             (Some(owner), Some(env)) => format!("/o/{owner}/{env}"),
             _ => String::new(),
